@@ -1,0 +1,194 @@
+"""The public contract between publishers, workflows and the Pointsman service.
+
+Everything here is language-neutral: each model is a JSON object that any Temporal SDK can send or
+receive, and its JSON Schema is generated from this module. Field names are the wire names. Unknown
+fields in a request are refused, so that a misspelt `expires_at` is an error and not a wait that
+never ends.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
+
+TASK_QUEUE: Final = "pointsman"
+REGISTER_WAIT: Final = "pointsman.register_wait"
+CLOSE_WAIT: Final = "pointsman.close_wait"
+EVENT_SIGNAL: Final = "pointsman.event"
+
+STREAM: Final = "workflow:events:global"
+CONSUMER_GROUP: Final = "workflow-runtime-v2"
+
+MAX_TENANT_BYTES: Final = 255
+MAX_EVENT_NAME_BYTES: Final = 255
+MAX_EVENT_ID_BYTES: Final = 512
+MAX_WAIT_ID_BYTES: Final = 512
+MAX_KEY_BYTES: Final = 512
+MAX_KEYS_PER_EVENT: Final = 64
+# Temporal's own default limit for workflow ids and signal names (measured: longer is refused).
+MAX_TEMPORAL_NAME_CHARACTERS: Final = 1000
+
+
+class Cardinality(StrEnum):
+    """How many waits one event may reach."""
+
+    ALL = "all"
+    """Every matching wait of this cardinality receives the event."""
+    EXCLUSIVE = "exclusive"
+    """Of the matching exclusive waits only the oldest receives the event."""
+
+
+class WaitKind(StrEnum):
+    """What a wait does once a run has accepted an event."""
+
+    EVENT = "event"
+    """One-shot: accepting an event closes the wait."""
+    STREAM = "stream"
+    """Accepting an event is recorded on that event; the wait stays open until it is closed."""
+
+
+class Disposition(StrEnum):
+    """What a workflow says became of an event that it was signalled with, or of a wait."""
+
+    ACCEPTED = "accepted"
+    FILTERED = "filtered"
+    LATE = "late"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+def _printable(value: str) -> str:
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in value):
+        raise ValueError("must not contain control characters")
+    if value != value.strip() or not value:
+        raise ValueError("must not be blank or begin or end with white space")
+    return value
+
+
+def _at_most(limit: int) -> Any:
+    def check(value: str) -> str:
+        size = len(_printable(value).encode())
+        if size > limit:
+            raise ValueError(f"is {size} bytes of UTF-8 long; at most {limit} are allowed")
+        return value
+
+    return AfterValidator(check)
+
+
+def _scalar(value: object) -> str | bool | int | float | Decimal:
+    if isinstance(value, str | bool | int | float | Decimal):
+        return value
+    raise ValueError("must be a text, a number or a boolean")
+
+
+KeyValue = Annotated[
+    str | bool | int | float | Decimal,
+    PlainValidator(_scalar),
+    WithJsonSchema({"type": ["string", "boolean", "number"]}),
+]
+Tenant = Annotated[str, _at_most(MAX_TENANT_BYTES)]
+EventName = Annotated[str, _at_most(MAX_EVENT_NAME_BYTES)]
+EventIdText = Annotated[str, _at_most(MAX_EVENT_ID_BYTES)]
+WaitIdText = Annotated[str, _at_most(MAX_WAIT_ID_BYTES)]
+TemporalName = Annotated[str, _at_most(MAX_TEMPORAL_NAME_CHARACTERS)]
+
+
+class RegisterWait(BaseModel):
+    """Argument of the activity `pointsman.register_wait`: a run's interest in an event.
+
+    Registering the same wait again (an activity that is tried a second time) changes nothing and
+    is answered alike; the same `wait_id` with other content is refused.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: Tenant
+    wait_id: WaitIdText = Field(description="Unique per tenant; chosen by the workflow.")
+    event_name: EventName
+    correlation_key: KeyValue = Field(
+        description="The business key; a number equals its exact shortest decimal text."
+    )
+    workflow_id: TemporalName
+    run_id: str | None = Field(
+        default=None, description="The run that registers; informs the audit, never the signal."
+    )
+    signal_name: TemporalName = EVENT_SIGNAL
+    kind: WaitKind = WaitKind.EVENT
+    filter: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="What the workflow's own filter accepts, in words; shown by the audit only.",
+    )
+    lookback_seconds: float = Field(
+        default=0, ge=0, allow_inf_nan=False, description="Take fitting events of this past span."
+    )
+    expires_at: AwareDatetime | None = Field(
+        default=None, description="The wait is retired at this moment, closed or not."
+    )
+    cardinality: Cardinality = Cardinality.ALL
+
+
+class RegisteredWait(BaseModel):
+    """Result of `pointsman.register_wait`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    wait_id: str
+    correlation_key: str = Field(description="The key in its canonical form, as it is matched.")
+    status: str = Field(description="`waiting` or `closed`.")
+    matched_events: int = Field(description="Events taken by the look-back; they come as signals.")
+
+
+class CloseWait(BaseModel):
+    """Argument of the activity `pointsman.close_wait`.
+
+    `accepted` with an `event_id` closes a wait of kind `event` and is recorded on the event of a
+    wait of kind `stream`; `filtered` and `late` name an event and leave the wait as it is;
+    `timed_out`, `cancelled`, and `accepted` without an event close it. Closing twice is harmless.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: Tenant
+    wait_id: WaitIdText
+    disposition: Disposition
+    event_id: EventIdText | None = None
+
+
+class ClosedWait(BaseModel):
+    """Result of `pointsman.close_wait`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    wait_id: str
+    status: str = Field(description="`waiting`, `closed` or `unknown`.")
+
+
+class EventSignal(BaseModel):
+    """The one argument of the signal that brings an event to a workflow.
+
+    Delivered at least once; a receiver ignores a (`waitId`, `eventId`) that it has seen and a
+    `waitId` that it does not know.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    waitId: str
+    eventId: str
+    eventName: str
+    correlationKey: str
+    payload: dict[str, Any]
+    receivedAt: datetime
+    deliveryId: str

@@ -1,0 +1,239 @@
+"""Where a run keeps its waits and the events that arrived for them.
+
+Nothing here talks to Temporal: a signal comes in through `Inbox.receive`, what the service should
+hear of goes out through the `Report` given at construction. That makes every rule of receiving
+(once per wait and event, unknown waits ignored, late events reported) a matter of plain state, and
+the state itself something that continue-as-new can carry.
+
+Memory: within a run every (wait, event) pair and the last 1,000 closed waits are remembered; a run
+receives at most 10,000 signals, Temporal's own limit. Carried on are all open waits with their
+undelivered events, the last 100 closed waits, the last 1,000 pairs that belong to either, and the
+ids of the last 1,000 events that were accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from pointsman.received_event import ReceivedEvent, read_signal, write_signal
+from pointsman.wait_request import Filter
+
+CLOSED_WAITS_REMEMBERED: Final = 1000
+CLOSED_WAITS_CARRIED: Final = 100
+PAIRS_CARRIED: Final = 1000
+ACCEPTED_CARRIED: Final = 1000
+
+STATE_VERSION: Final = 1
+INTEREST: Final = ("tenant", "event_name", "correlation_key", "kind", "cardinality")
+
+
+@dataclass(frozen=True, slots=True)
+class WaitAddress:
+    """Where a wait stands in the service, and the task queue that reaches it."""
+
+    tenant: str
+    wait_id: str
+    task_queue: str
+
+
+class Report(Protocol):
+    """Tells the service, in the background, what became of an event."""
+
+    def __call__(
+        self, wait: WaitAddress, disposition: str, event_id: str
+    ) -> asyncio.Task[None] | None:
+        """Start to tell it; neither this nor the task raises."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class OpenWait:
+    """A wait of this run that has not ended."""
+
+    request: dict[str, Any]
+    address: WaitAddress
+    deadline: datetime | None
+    filter: Filter | None = None
+    claimed: bool = True
+    """False while a wait carried over from the previous run has no code waiting on it yet."""
+    opened_after: int = 0
+    """How many events this run had accepted when the wait was opened; 0 for a carried one."""
+    registered: bool = False
+    registering: asyncio.Task[None] | None = None
+    candidates: deque[tuple[int, ReceivedEvent]] = field(default_factory=deque)
+    """Events that passed the filter, each with its place in the order of arrival."""
+    failure: Exception | None = None
+    reporting: list[asyncio.Task[None]] = field(default_factory=list)
+    """Reports under way of events that the filter refused."""
+
+    @property
+    def ready(self) -> bool:
+        """True when code waiting on it has something to go on with."""
+        return bool(self.candidates) or self.failure is not None
+
+
+class Inbox:
+    """The waits of one run. There is exactly one, found through its signal handler."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._open: dict[str, OpenWait] = {}
+        self._closed: dict[str, WaitAddress] = {}
+        self._seen: dict[tuple[str, str], None] = {}
+        self._accepted: dict[tuple[str, str], int] = {}
+        self._arrivals = 0
+        self.carried = False
+        """True once the state was taken to be carried into the next run."""
+
+    def receive(self, signal: Any = None, *_others: Any) -> None:
+        """Take one signal in. The signal handler: accepts any arguments and never raises."""
+        event = read_signal(signal)
+        if event is None:
+            return
+        pair = (event.wait_id, event.event_id)
+        wait = self._open.get(event.wait_id)
+        closed = self._closed.get(event.wait_id)
+        if pair in self._seen or (wait is None and closed is None):
+            return
+        self._seen[pair] = None
+        if wait is not None:
+            self._arrivals += 1
+            self._offer(wait, self._arrivals, event)
+        elif closed is not None:
+            self._report(closed, "late", event.event_id)
+
+    def add(self, wait: OpenWait) -> None:
+        """Receive events for this wait from now on."""
+        wait.opened_after = len(self._accepted)
+        self._open[wait.address.wait_id] = wait
+
+    def accept(self, wait: OpenWait, event: ReceivedEvent) -> None:
+        """Remember what the run has had: a later wait's look-back must not bring it again."""
+        self._accepted.setdefault((wait.address.tenant, event.event_id), len(self._accepted) + 1)
+
+    def claim(self, request: Mapping[str, Any], accepts: Filter | None) -> OpenWait | None:
+        """Hand out a carried wait for the same interest, if one has no code waiting on it."""
+        for wait in self._open.values():
+            if not wait.claimed and _interest(wait.request) == _interest(request):
+                wait.claimed, wait.filter = True, accepts
+                arrived = list(wait.candidates)
+                wait.candidates.clear()
+                for number, event in arrived:
+                    self._offer(wait, number, event)
+                return wait
+        return None
+
+    def close(self, wait: OpenWait) -> None:
+        """End a wait; what arrived for it unused, or arrives from now on, is reported late."""
+        if self._open.pop(wait.address.wait_id, None) is None:
+            return
+        self._closed[wait.address.wait_id] = wait.address
+        if len(self._closed) > CLOSED_WAITS_REMEMBERED:
+            del self._closed[next(iter(self._closed))]
+        for _, event in wait.candidates:
+            self._report(wait.address, "late", event.event_id)
+        wait.candidates.clear()
+
+    def is_open(self, wait: OpenWait) -> bool:
+        """Whether the wait was added and not closed."""
+        return wait.address.wait_id in self._open
+
+    def _offer(self, wait: OpenWait, number: int, event: ReceivedEvent) -> None:
+        """Let the filter decide. One that raises fails its wait: that is a bug to be seen."""
+        if wait.failure is not None:
+            return
+        try:
+            accepted = not self._had_before(wait, event) and (
+                wait.filter is None or wait.filter(event)
+            )
+        except Exception as error:  # noqa: BLE001 - the user's code; raised where it is waited
+            wait.failure = error
+            return
+        if accepted:
+            wait.candidates.append((number, event))
+            return
+        reporting = self._report(wait.address, "filtered", event.event_id)
+        if reporting is not None:
+            wait.reporting.append(reporting)
+
+    def _had_before(self, wait: OpenWait, event: ReceivedEvent) -> bool:
+        """Whether the run accepted the event before it opened the wait (in this run, or one that
+        it continues): the service knows runs by their ids, and continue-as-new and reset change
+        those.
+        """
+        place = self._accepted.get((wait.address.tenant, event.event_id))
+        return place is not None and place <= wait.opened_after
+
+    def state(self) -> dict[str, Any]:
+        """Everything the next run must know, as plain JSON."""
+        self.carried = True
+        closed = list(self._closed.values())[-CLOSED_WAITS_CARRIED:]
+        known = {*self._open, *(address.wait_id for address in closed)}
+        pairs = [list(pair) for pair in self._seen if pair[0] in known]
+        return {
+            "version": STATE_VERSION,
+            "open": [_carried(wait) for wait in self._open.values()],
+            "closed": [_carried_address(address) for address in closed],
+            "seen": pairs[-PAIRS_CARRIED:],
+            "accepted": [list(event) for event in self._accepted][-ACCEPTED_CARRIED:],
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what the previous run carried. Raises ValueError on a foreign state."""
+        if state.get("version") != STATE_VERSION:
+            raise ValueError("state: not what carry() returned, or of another version")
+        for item in state["open"]:
+            self.add(_restored(item))
+        for tenant, event_id in state["accepted"]:
+            self._accepted[tenant, event_id] = len(self._accepted) + 1
+        for item in state["closed"]:
+            address = _restored_address(item)
+            self._closed[address.wait_id] = address
+        self._seen.update(dict.fromkeys((wait_id, event_id) for wait_id, event_id in state["seen"]))
+        self._arrivals = max(_numbers(self._open.values()), default=0)
+
+
+def _interest(request: Mapping[str, Any]) -> tuple[Any, ...]:
+    # True == 1 in Python, while as keys they are "true" and "1".
+    is_boolean = isinstance(request["correlation_key"], bool)
+    return (is_boolean, *(request[name] for name in INTEREST))
+
+
+def _numbers(waits: Iterable[OpenWait]) -> list[int]:
+    return [number for wait in waits for number, _ in wait.candidates]
+
+
+def _carried_address(address: WaitAddress) -> list[str]:
+    return [address.tenant, address.wait_id, address.task_queue]
+
+
+def _restored_address(item: list[str]) -> WaitAddress:
+    tenant, wait_id, task_queue = item
+    return WaitAddress(tenant, wait_id, task_queue)
+
+
+def _carried(wait: OpenWait) -> dict[str, Any]:
+    return {
+        "request": wait.request,
+        "address": _carried_address(wait.address),
+        "deadline": wait.deadline.isoformat() if wait.deadline else None,
+        "registered": wait.registered,
+        "arrived": [[number, write_signal(event)] for number, event in wait.candidates],
+    }
+
+
+def _restored(item: Mapping[str, Any]) -> OpenWait:
+    events = [(number, read_signal(signal)) for number, signal in item["arrived"]]
+    return OpenWait(
+        request=dict(item["request"]),
+        address=_restored_address(item["address"]),
+        deadline=datetime.fromisoformat(item["deadline"]) if item["deadline"] else None,
+        claimed=False,
+        registered=item["registered"],
+        candidates=deque((number, event) for number, event in events if event is not None),
+    )

@@ -1,0 +1,29 @@
+"""How a wait can fail. Both errors fail a workflow that does not catch them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from temporalio.exceptions import ApplicationError
+
+from pointsman.received_event import ReceivedEvent
+
+
+class EventWaitTimeout(ApplicationError):
+    """No event that passed the filter came in time. The wait has been withdrawn.
+
+    A failure in Temporal's sense: a workflow that does not catch it fails with the error type
+    `EventWaitTimeout`, instead of trying its workflow task again for ever.
+    """
+
+    def __init__(self, waited_for: str, received: Sequence[ReceivedEvent] = ()) -> None:
+        super().__init__(f"no event in time: {waited_for}", type="EventWaitTimeout")
+        self.received = tuple(received)
+        """Of `all_of`: the events that came, and are accepted, before the time was over."""
+
+
+class EventWaitRefused(ApplicationError):
+    """The wait itself is wrong (an unusable key, a blank tenant, …); trying again cannot help."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, type="EventWaitRefused", non_retryable=True)
