@@ -1,0 +1,162 @@
+"""Correlation keys and their canonical form.
+
+One function serves both sides: what an event carries and what a wait is registered under go
+through `canonical_key`, so that two spellings of one business key are one text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Final, NewType, TypeAlias
+
+from correlation.reason import Reason
+from pointsman.contract import MAX_KEY_BYTES
+
+CorrelationKey = NewType("CorrelationKey", str)
+"""A key in canonical form: NFC text without white space around it, 1 to 512 bytes of UTF-8."""
+
+MAX_KEY_DIGITS: Final = 64
+
+# Unicode's White_Space property (PropList.txt; NBSP is among it) and the byte order mark. Python's
+# own `str.strip()` would also take U+001C to U+001F, which are control characters.
+TRIMMED: Final = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+
+_UNUSABLE_CHARACTER: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# Normalising to NFC joins at most four code points into one (UAX #15), so that any longer text
+# stays over the limit and need not be normalised at all.
+_LONGEST_TRIMMED: Final = 4 * MAX_KEY_BYTES
+
+_SMALLEST_REFUSED: Final = 10**MAX_KEY_DIGITS
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalKey:
+    """A usable key."""
+
+    key: CorrelationKey
+
+
+@dataclass(frozen=True, slots=True)
+class NoValue:
+    """Null or blank: there is no key here, and the search goes on elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedKey:
+    """Something stands here that cannot be a key; `detail` says what, never quoting it."""
+
+    reason: Reason
+    detail: str
+
+
+KeyReading: TypeAlias = CanonicalKey | NoValue | RefusedKey
+
+_NO_VALUE: Final = NoValue()
+
+
+def canonical_key(value: object) -> KeyReading:
+    """Read any decoded JSON value as a key. Never raises; idempotent on what it yields.
+
+    Text is trimmed, brought to NFC and otherwise left alone: `"1e3"` and `"42.0"` stay as they
+    are. A number becomes its shortest plain decimal, so that `42`, `42.0` and the text `"42"` are
+    one key. A float, which only a wait's data converter can bring, counts as the shortest decimal
+    that reads back as the same float.
+    """
+    if isinstance(value, str):
+        return _read_text(value)
+    if value is None:
+        return _NO_VALUE
+    if isinstance(value, bool):
+        return CanonicalKey(CorrelationKey("true" if value else "false"))
+    if isinstance(value, int):
+        return _read_integer(value)
+    if isinstance(value, Decimal):
+        return _read_decimal(value)
+    if isinstance(value, float):
+        return _read_float(value)
+    return RefusedKey(Reason.NOT_SCALAR, _describe_kind(value))
+
+
+def _read_text(value: str) -> KeyReading:
+    text = value.strip(TRIMMED)
+    # Printable ASCII is its own NFC and holds no control character: the common case ends here.
+    if text.isascii() and text.isprintable() and 0 < len(text) <= MAX_KEY_BYTES:
+        return CanonicalKey(CorrelationKey(text))
+    if not text:
+        return _NO_VALUE
+    if len(text) > _LONGEST_TRIMMED:
+        return _too_long(f"a text of {len(text)} characters")
+    if bad := _UNUSABLE_CHARACTER.search(text):
+        code = f"U+{ord(bad.group()):04X} at position {bad.start()}"
+        return RefusedKey(Reason.CONTROL_CHARACTERS, f"a text with a control character ({code})")
+    normal = unicodedata.normalize("NFC", text)
+    size = len(normal.encode())
+    if size > MAX_KEY_BYTES:
+        return _too_long(f"a text of {size} bytes of UTF-8")
+    return CanonicalKey(CorrelationKey(normal))
+
+
+def _read_integer(value: int) -> KeyReading:
+    if -_SMALLEST_REFUSED < value < _SMALLEST_REFUSED:
+        return CanonicalKey(CorrelationKey(str(int(value))))
+    return _too_many_digits()
+
+
+def _read_decimal(value: Decimal) -> KeyReading:
+    if not value.is_finite():
+        return RefusedKey(Reason.NUMBER_UNUSABLE, "a number that is not finite")
+    if not value:
+        return CanonicalKey(CorrelationKey("0"))
+    # Looking at the exponent first keeps 1e400 and 1e-999999 from ever being written out.
+    if not -MAX_KEY_DIGITS < value.adjusted() < MAX_KEY_DIGITS:
+        return _too_many_digits()
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    if len(text) > MAX_KEY_DIGITS and sum(map(str.isdigit, text)) > MAX_KEY_DIGITS:
+        return _too_many_digits()
+    return CanonicalKey(CorrelationKey(text))
+
+
+def _read_float(value: float) -> KeyReading:
+    if not math.isfinite(value):
+        return RefusedKey(Reason.NUMBER_UNUSABLE, "a number that is not finite")
+    return _read_decimal(Decimal(float.__repr__(value)))
+
+
+def _too_long(what: str) -> RefusedKey:
+    return RefusedKey(Reason.KEY_TOO_LONG, f"{what}; at most {MAX_KEY_BYTES} bytes are allowed")
+
+
+def _too_many_digits() -> RefusedKey:
+    return RefusedKey(Reason.NUMBER_UNUSABLE, f"a number of more than {MAX_KEY_DIGITS} digits")
+
+
+def _describe_kind(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "an object, which is no key"
+    if isinstance(value, list | tuple):
+        return "an array, which is no key"
+    return f"a value of type {type(value).__name__}, which is no key"
+
+
+def lock_hash(tenant: str, event_name: str, key: str) -> int:
+    """The signed 64-bit number whose advisory lock stands for (tenant, event name, key).
+
+    The lengths go before the parts, so that no two triples run together. Different triples may
+    still share a number: whoever holds the lock compares the triple itself. The value is the same
+    in every process and release, because all consumers of one database must agree on it.
+    """
+    triple = f"{len(tenant)}:{tenant}{len(event_name)}:{event_name}{key}"
+    digest = blake2b(triple.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

@@ -1,0 +1,85 @@
+"""The one closed list of reasons that the audit gives.
+
+A reason is a short machine word; the free text that stands beside it says what exactly was found.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an event, an entry, a wait or a delivery ended the way it did."""
+
+    # An event without a usable correlation key.
+    NO_RULE = "no_rule"
+    """No explicit key, and no derivation path is configured for the event's name."""
+    NO_VALUE = "no_value"
+    """No explicit key, and no configured path led to a value."""
+    NOT_SCALAR = "not_scalar"
+    """What stands where the key should be is an object or an array."""
+    KEY_TOO_LONG = "key_too_long"
+    CONTROL_CHARACTERS = "control_characters"
+    NUMBER_UNUSABLE = "number_unusable"
+    """A number that is not finite, or has more than 64 digits."""
+    TOO_MANY_KEYS = "too_many_keys"
+    """The derivation paths yield more than 64 keys, or visit too many places."""
+
+    # An entry that cannot be decoded.
+    EMPTY_ENTRY = "empty_entry"
+    NOT_UTF8 = "not_utf8"
+    NUL_CHARACTER = "nul_character"
+    MISSING_TENANT = "missing_tenant"
+    MISSING_EVENT_ID = "missing_event_id"
+    MISSING_EVENT_NAME = "missing_event_name"
+    FIELD_TOO_LONG = "field_too_long"
+    FIELD_INVALID = "field_invalid"
+    ENTRY_TOO_LARGE = "entry_too_large"
+    INVALID_JSON = "invalid_json"
+    PAYLOAD_NOT_OBJECT = "payload_not_object"
+    TOO_DEEP = "too_deep"
+    INVALID_TIMESTAMP = "invalid_timestamp"
+    INVALID_CLOUDEVENT = "invalid_cloudevent"
+
+    # An entry that was understood and refused.
+    CONFLICTING_DUPLICATE = "conflicting_duplicate"
+    """The same event id came before with other content."""
+    TRIMMED = "trimmed"
+    """The entry was removed from the stream while it was pending."""
+    POISON = "poison"
+    """Recording the entry fails by itself in a healthy database; it is dead-lettered."""
+
+    # An event that nobody waits for.
+    NO_OPEN_WAIT = "no_open_wait"
+    BUFFER_EXPIRED = "buffer_expired"
+    """No wait took the event before its buffer time ended."""
+
+    # A wait that ended without its workflow saying so.
+    WAIT_EXPIRED = "wait_expired"
+
+    # A delivery or launch that is not (yet) through.
+    WAIT_CLOSED = "wait_closed"
+    """The wait was closed before the event was signalled."""
+    RUN_CLOSED = "run_closed"
+    RUN_NOT_FOUND = "run_not_found"
+    SIGNAL_LIMIT = "signal_limit"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    INVALID_TARGET = "invalid_target"
+    """Temporal refuses the workflow id or signal name itself."""
+    NAMESPACE_NOT_FOUND = "namespace_not_found"
+    PERMISSION_DENIED = "permission_denied"
+    TEMPORAL_UNAVAILABLE = "temporal_unavailable"
+    TEMPORAL_TIMEOUT = "temporal_timeout"
+    TEMPORAL_BUSY = "temporal_busy"
+    TEMPORAL_ERROR = "temporal_error"
+    """Any other answer of Temporal; tried again."""
+
+
+class Outcome(StrEnum):
+    """The one end that every event or entry has in the audit."""
+
+    MATCHED = "matched"
+    NO_WAIT = "no_wait"
+    UNRESOLVED = "unresolved"
+    MALFORMED = "malformed"
+    REJECTED = "rejected"
