@@ -1,0 +1,1 @@
+"""The way in: where entries come from, and how they become events."""

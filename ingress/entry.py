@@ -1,0 +1,72 @@
+"""What a source of entries hands on: raw entries, and what was read of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NewType, Protocol
+
+from correlation.event import Event
+from correlation.reason import Reason
+
+StreamName = NewType("StreamName", str)
+EntryId = NewType("EntryId", str)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stream entry as it came: field names and values are bytes, never decoded here."""
+
+    stream: StreamName
+    entry_id: EntryId
+    fields: Mapping[bytes, bytes]
+    claimed: bool = False
+    """True when the entry had been left pending, by another consumer or by this one's past life."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrimmedEntry:
+    """An entry that was removed from its stream while it was pending: only its id is left."""
+
+    stream: StreamName
+    entry_id: EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one read brought: bounded in count and bytes, in stream order."""
+
+    entries: Sequence[Entry] = ()
+    trimmed: Sequence[TrimmedEntry] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.entries or self.trimmed)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An entry that is no event, and why. What could be read of it stands beside the reason."""
+
+    reason: Reason
+    detail: str
+    tenant: str | None = None
+    event_id: str | None = None
+    event_name: str | None = None
+
+
+Decoded = Event | Malformed
+
+
+class EntrySource(Protocol):
+    """Where the consumer loop reads entries from."""
+
+    async def read(self) -> Reading:
+        """Claim what was abandoned, then wait (bounded) for new entries; empty when idle.
+
+        Connection loss is healed inside, with back-off; this only returns or is cancelled.
+        """
+        ...
+
+    async def acknowledge(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
+        """Tell the stream that these entries are recorded and need no redelivery."""
+        ...

@@ -1,0 +1,83 @@
+"""The native envelope: flat text fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from correlation.event import Event, EventContext, EventId, EventName, TenantId
+from correlation.reason import Reason
+from ingress.attributes import (
+    context_from,
+    event_id_from,
+    event_name_from,
+    tenant_from,
+    timestamp_from,
+)
+from ingress.payload import read_payload
+from ingress.refusal import Refusal
+
+Fields = Mapping[bytes, bytes]
+
+
+def read_native(fields: Fields) -> Event:
+    """Decode an entry of flat fields; an empty field is absent, an unknown one is ignored.
+
+    Raises `Refusal`.
+    """
+    return Event(
+        tenant=tenant(fields),
+        event_id=event_id(fields),
+        name=event_name(fields),
+        payload=read_payload(text_of(fields, b"payload_json")),
+        explicit_key=text_of(fields, b"workflow_correlation_key") or None,
+        occurred_at=timestamp_from(text_of(fields, b"timestamp"), "timestamp"),
+        context=EventContext(
+            execution_id=_context(fields, b"execution_id"),
+            user_id=_context(fields, b"user_id"),
+            from_state=_context(fields, b"from_state"),
+            to_state=_context(fields, b"to_state"),
+            payload_schema_ref=_context(fields, b"payload_schema_ref"),
+            traceparent=_context(fields, b"traceparent"),
+            tracestate=_context(fields, b"tracestate"),
+        ),
+    )
+
+
+def tenant(fields: Fields) -> TenantId:
+    """The tenant; raises `Refusal`."""
+    return TenantId(tenant_from(text_of(fields, b"tenant"), "tenant"))
+
+
+def event_id(fields: Fields) -> EventId:
+    """The event's id; raises `Refusal`."""
+    return EventId(event_id_from(text_of(fields, b"event_id"), "event_id"))
+
+
+def event_name(fields: Fields) -> EventName:
+    """The name that is matched: `event_type`, or `event_name` where that is blank.
+
+    Raises `Refusal`.
+    """
+    name = text_of(fields, b"event_type")
+    if name and not name.isspace():
+        return EventName(event_name_from(name, "event_type"))
+    name = text_of(fields, b"event_name")
+    return EventName(event_name_from(name, "event_type or event_name"))
+
+
+def text_of(fields: Fields, name: bytes) -> str:
+    """A field's text, empty when absent; raises `Refusal` when it is not UTF-8."""
+    try:
+        return fields.get(name, b"").decode()
+    except UnicodeDecodeError as error:
+        detail = f"{shown_name(name)} is not UTF-8 (byte {error.start})"
+        raise Refusal(Reason.NOT_UTF8, detail) from None
+
+
+def shown_name(name: bytes) -> str:
+    """A field's name as a detail may show it: printable ASCII only."""
+    return ascii(name.decode(errors="backslashreplace"))[1:-1]
+
+
+def _context(fields: Fields, name: bytes) -> str | None:
+    return context_from(text_of(fields, name), name.decode()) if fields.get(name) else None

@@ -1,0 +1,183 @@
+"""One consumer's place in one group of one stream: the Redis commands and their replies.
+
+Replies are read in the shape of RESP2; clients must be made with `protocol=2` and must not decode
+responses (one value that is not UTF-8 would fail the whole reply, and block its neighbours).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from ingress.entry import Entry, EntryId, StreamName, TrimmedEntry
+from ingress.trimming import GroupProgress, parse_id
+
+FIRST: Final = "0-0"
+
+# XGROUP DELCONSUMER drops what is pending for the consumer; only a script looks and removes in one.
+_REMOVE_EMPTY_CONSUMER: Final = """
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return -1 end
+return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Entries that were pending already, and where to go on looking (None: nowhere)."""
+
+    entries: Sequence[Entry]
+    trimmed: Sequence[TrimmedEntry]
+    go_on: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamGroup:
+    """A group of a stream, as one consumer uses it through one client.
+
+    Every method raises `redis.exceptions.RedisError` or `OSError` when the server does not do it.
+    """
+
+    client: Redis
+    stream: StreamName
+    group: str
+    consumer: str
+
+    async def ensure(self) -> bool:
+        """Create the group at the stream's beginning unless it exists; True when it was created.
+
+        Never at `$`: what was added since the group disappeared would not be delivered. The group
+        is told how many entries are gone already, so that those do not count as lost to it.
+        """
+        try:
+            await self.client.xgroup_create(
+                self.stream,
+                self.group,
+                id="0",
+                mkstream=True,
+                entries_read=await self._entries_gone(),
+            )
+        except ResponseError as error:
+            if str(error).startswith("BUSYGROUP"):
+                return False
+            raise
+        return True
+
+    async def own_pending(self, after: str, count: int) -> Found:
+        """Entries pending for this very consumer, behind an id.
+
+        This cannot take anything from another consumer. It counts as a delivery; an entry that was
+        trimmed stays pending until it is acknowledged.
+        """
+        reply: Any = await self.client.xreadgroup(
+            self.group, self.consumer, {self.stream: after}, count=count
+        )
+        pending = reply[0][1] if reply else []
+        return Found(
+            entries=[self._entry(i, fields) for i, fields in pending if fields],
+            trimmed=[self._trimmed(entry_id) for entry_id, fields in pending if not fields],
+            go_on=pending[-1][0].decode() if pending else None,
+        )
+
+    async def has_more_pending_than(self, held: frozenset[EntryId]) -> bool:
+        """Whether any entry is pending for this consumer beside those held.
+
+        Exact, and bounded: of one entry more than are held, at least one is not held.
+        """
+        pending: Any = await self.client.xpending_range(
+            self.stream, self.group, "-", "+", len(held) + 1, consumername=self.consumer
+        )
+        return any(row["message_id"].decode() not in held for row in pending)
+
+    async def claim(self, cursor: str, count: int, idle: timedelta) -> Found:
+        """Take over what any consumer has left pending for so long; one step of the cursor loop.
+
+        The full form: with JUSTID the ids of trimmed entries are lost. Redis itself removes those
+        from the pending entries here.
+        """
+        milliseconds = int(idle / timedelta(milliseconds=1))
+        reply: Any = await self.client.xautoclaim(
+            self.stream, self.group, self.consumer, milliseconds, cursor, count=count
+        )
+        go_on, claimed, gone = reply
+        return Found(
+            entries=[self._entry(entry_id, fields) for entry_id, fields in claimed],
+            trimmed=[self._trimmed(entry_id) for entry_id in gone],
+            go_on=None if go_on == FIRST.encode() else go_on.decode(),
+        )
+
+    async def remove_consumer(self, name: str) -> bool:
+        """Remove a consumer that has nothing pending; True when it is gone now.
+
+        Atomic. A consumer that is alive after all is created anew by its next read.
+        """
+        removal = self.client.eval(_REMOVE_EMPTY_CONSUMER, 1, self.stream, self.group, name)
+        return bool(await cast("Any", removal) == 0)
+
+    async def idle_consumers(self, idle: timedelta) -> Sequence[str]:
+        """The other consumers that have nothing pending and have not been heard of for so long."""
+        consumers = await self.client.xinfo_consumers(self.stream, self.group)
+        return [
+            row["name"].decode()
+            for row in consumers
+            if row["pending"] == 0
+            and timedelta(milliseconds=row["idle"]) >= idle
+            and row["name"].decode() != self.consumer
+        ]
+
+    async def progress(self) -> GroupProgress | None:
+        """How far the group has read; None when there is no such stream or group."""
+        groups = await self.client.xinfo_groups(self.stream)
+        row = next((row for row in groups if row["name"].decode() == self.group), None)
+        about = await self.client.xinfo_stream(self.stream)
+        if row is None or "entries-added" not in about:
+            return None
+        first = about["first-entry"]
+        return GroupProgress(
+            length=about["length"],
+            entries_added=about["entries-added"],
+            first_id=parse_id(first[0]) if first else None,
+            last_id=parse_id(about["last-generated-id"]),
+            last_delivered_id=parse_id(row["last-delivered-id"]),
+            entries_read=row["entries-read"],
+        )
+
+    async def _entries_gone(self) -> int | None:
+        try:
+            about = await self.client.xinfo_stream(self.stream)
+        except ResponseError as error:
+            if "no such key" in str(error):
+                return 0
+            raise
+        # Before Redis 7 nothing counts the entries.
+        return about["entries-added"] - about["length"] if "entries-added" in about else None
+
+    def _entry(self, entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+        return Entry(self.stream, EntryId(entry_id.decode()), fields, claimed=True)
+
+    def _trimmed(self, entry_id: bytes) -> TrimmedEntry:
+        return TrimmedEntry(self.stream, EntryId(entry_id.decode()))
+
+
+async def read_new(groups: Sequence[StreamGroup], count: int, block: timedelta) -> Sequence[Entry]:
+    """Wait for entries that were delivered to nobody yet: at most `count` of each stream.
+
+    The groups are of one client, group name and consumer. Raises as `StreamGroup` does.
+    """
+    first = groups[0]
+    reply: Any = await first.client.xreadgroup(
+        first.group,
+        first.consumer,
+        {group.stream: ">" for group in groups},
+        count=count,
+        block=int(block / timedelta(milliseconds=1)),
+    )
+    return [
+        Entry(StreamName(stream.decode()), EntryId(entry_id.decode()), fields)
+        for stream, entries in reply or []
+        for entry_id, fields in entries
+    ]
