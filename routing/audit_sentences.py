@@ -1,0 +1,122 @@
+"""The audit in plain words: whom an event woke and, where nobody, why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import assert_never
+
+from correlation.reason import Outcome, Reason
+from routing.audit_records import (
+    DeliveryRecord,
+    EventRecord,
+    EventStory,
+    LaunchRecord,
+    RejectedRecord,
+)
+
+
+def sentences_of(story: EventStory, now: datetime) -> tuple[str, ...]:
+    """One sentence for each thing that came of the event, the most telling first."""
+    lines: list[str] = []
+    if story.event is not None:
+        lines.extend(_of_event(story.event, story.deliveries, now))
+    lines.extend(_of_launch(launch) for launch in story.launches)
+    lines.extend(_of_rejected(entry) for entry in story.rejected)
+    return tuple(lines)
+
+
+def _of_event(
+    event: EventRecord, deliveries: Sequence[DeliveryRecord], now: datetime
+) -> Iterator[str]:
+    match event.outcome:
+        case Outcome.MATCHED:
+            yield from (_of_delivery(delivery) for delivery in deliveries)
+        case Outcome.NO_WAIT:
+            yield (
+                f"It woke nobody: no run of tenant {event.tenant} waited for {event.name} "
+                f"with {_keys(event.keys)} when it came."
+            )
+            yield _availability(event, now)
+        case Outcome.UNRESOLVED:
+            found = event.detail or "nothing that could be one was found"
+            yield f"It woke nobody: it has no correlation key ({event.reason}): {found}."
+        case Outcome.MALFORMED | Outcome.REJECTED:
+            # Such rows stand in a table of their own; the column's check excludes them here.
+            yield f"It woke nobody ({event.reason})."
+        case _:
+            assert_never(event.outcome)
+    if event.redeliveries:
+        times = "once" if event.redeliveries == 1 else f"{event.redeliveries} times"
+        yield f"It came again {times} with the same content; that changed nothing."
+
+
+def _keys(keys: Sequence[str]) -> str:
+    quoted = [f"'{key}'" for key in keys]
+    return f"the key {quoted[0]}" if len(quoted) == 1 else f"any of the keys {', '.join(quoted)}"
+
+
+def _availability(event: EventRecord, now: datetime) -> str:
+    if event.available_until is None or event.available_until <= now:
+        return "No later wait can take it any more: its buffer time is over."
+    until = event.available_until.isoformat(sep=" ", timespec="seconds")
+    return f"A wait whose look-back reaches it can still take it, until {until}."
+
+
+def _of_delivery(delivery: DeliveryRecord) -> str:
+    target = f"{delivery.workflow_id} (wait {delivery.wait_id}, key '{delivery.correlation_key}')"
+    match delivery.status:
+        case "delivered":
+            reached = "It woke" if delivery.disposition in {None, "accepted"} else "It reached"
+            return f"{reached} {target}{_origin(delivery)}{_disposition(delivery)}."
+        case "pending" if delivery.attempts:
+            why = f"{delivery.reason}: {delivery.detail}" if delivery.detail else delivery.reason
+            return f"It has not reached {target} yet, after {_tries(delivery)} ({why})."
+        case "pending":
+            return f"It is on its way to {target}."
+        case "withdrawn":
+            return f"It did not wake {target}: the wait was closed before the signal went out."
+        case _:
+            detail = f": {delivery.detail}" if delivery.detail else ""
+            tries = _tries(delivery)
+            return f"It could not wake {target}: {delivery.reason} after {tries}{detail}."
+
+
+def _origin(delivery: DeliveryRecord) -> str:
+    return ", which looked back and found it" if delivery.looked_back else ""
+
+
+def _disposition(delivery: DeliveryRecord) -> str:
+    match delivery.disposition:
+        case "accepted":
+            return "; the workflow accepted it"
+        case "filtered":
+            return "; the workflow's own filter refused it"
+        case "late":
+            return "; it came too late, the workflow no longer waited"
+        case _:
+            return "; the workflow has not said yet what became of it"
+
+
+def _tries(delivery: DeliveryRecord) -> str:
+    return "1 try" if delivery.attempts == 1 else f"{delivery.attempts} tries"
+
+
+def _of_launch(launch: LaunchRecord) -> str:
+    workflow = f"{launch.workflow_type} {launch.workflow_id} (trigger {launch.trigger_id})"
+    match launch.status:
+        case "launched":
+            return f"It started {workflow}."
+        case "pending":
+            return f"It is about to start {workflow}."
+        case _:
+            return f"It could not start {workflow}: {launch.reason}: {launch.detail}."
+
+
+def _of_rejected(entry: RejectedRecord) -> str:
+    place = f"Entry {entry.entry_id} of {entry.stream}"
+    if entry.reason == Reason.CONFLICTING_DUPLICATE:
+        return f"{place} woke nobody: {entry.detail}."
+    if entry.outcome is Outcome.MALFORMED:
+        return f"{place} woke nobody: it is no event ({entry.reason}): {entry.detail}."
+    return f"{place} woke nobody: {entry.reason}: {entry.detail}."

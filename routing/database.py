@@ -1,0 +1,116 @@
+"""The pool of connections to Postgres, and transactions with their time limits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg.rows import TupleRow, tuple_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from routing.faults import translated
+from routing.migrations import VERSION_TABLE, verify
+
+Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+Parameters: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLimits:
+    """Bounds on what one process asks of Postgres."""
+
+    connections: int = 8
+    statement_timeout: timedelta = timedelta(seconds=30)
+    lock_timeout: timedelta = timedelta(seconds=10)
+    connect_timeout: timedelta = timedelta(seconds=5)
+
+
+# Transaction-scoped (is_local = true), so that a transaction pooler such as pgbouncer may stand
+# between. Sent in one flush with the transaction's first statement.
+LIMITS = """
+SELECT set_config('statement_timeout', %(statement)s, true),
+       set_config('lock_timeout', %(lock)s, true),
+       set_config('idle_in_transaction_session_timeout', %(statement)s, true),
+       set_config('enable_seqscan', 'off', true)
+"""
+VERSION = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608  a constant of ours
+TENANT = "SELECT set_config('app.current_tenant', %(tenant)s, true)"
+
+
+class Database:
+    """A pool of connections. Every method raises DatabaseUnavailable or RecordRefused."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], limits: DatabaseLimits) -> None:
+        self._pool = pool
+        self._limits: Parameters = {
+            "statement": _milliseconds(limits.statement_timeout),
+            "lock": _milliseconds(limits.lock_timeout),
+        }
+
+    @asynccontextmanager
+    async def transaction(self, tenant: str | None = None) -> AsyncGenerator[Connection]:
+        """One READ COMMITTED transaction, committed at the end of the block.
+
+        Statements are pipelined: they travel together until a result is fetched, so a transaction
+        costs as many round trips as it fetches, and one for the commit. With a `tenant` it runs
+        behind the wall of row-level security: it can neither see nor write another tenant's rows.
+        """
+        try:
+            async with (
+                self._pool.connection() as connection,
+                connection.pipeline(),
+                connection.transaction(),
+            ):
+                await connection.execute(LIMITS, self._limits)
+                if tenant is not None:
+                    await connection.execute("SET LOCAL ROLE pointsman_tenant")
+                    await connection.execute(TENANT, {"tenant": tenant})
+                yield connection
+        except (psycopg.Error, PoolTimeout, PoolClosed, OSError) as error:
+            raise translated(error) from error
+
+    async def verify_schema(self) -> None:
+        """Raise SchemaMismatch unless the schema is this program's own."""
+        async with self.transaction() as connection:
+            cursor = await connection.execute("SELECT to_regclass(%s)", (VERSION_TABLE,))
+            row = await cursor.fetchone()
+            if row is None or row[0] is None:
+                version = None
+            else:
+                cursor = await connection.execute(VERSION)
+                found = await cursor.fetchone()
+                version = str(found[0]) if found else None
+        verify(version)
+
+
+@asynccontextmanager
+async def open_database(url: str, limits: DatabaseLimits) -> AsyncGenerator[Database]:
+    """A pool for `url`; opens without waiting for the server, closes at the end."""
+    pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=limits.connections,
+        timeout=limits.connect_timeout.total_seconds(),
+        reconnect_timeout=limits.connect_timeout.total_seconds(),
+        check=None,
+        kwargs={
+            "autocommit": True,
+            "row_factory": tuple_row,
+            "connect_timeout": int(limits.connect_timeout.total_seconds()),
+            "application_name": "pointsman",
+        },
+        open=False,
+    )
+    await pool.open(wait=False)
+    try:
+        yield Database(pool, limits)
+    finally:
+        await pool.close(timeout=limits.connect_timeout.total_seconds())
+
+
+def _milliseconds(span: timedelta) -> str:
+    return str(int(span.total_seconds() * 1000))

@@ -1,0 +1,84 @@
+"""The statements of deliveries: who may send them now, and what became of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# One process claims at a time, so that two never take rows of one workflow side by side. It is
+# not waited for: whoever holds it claims for all.
+CLAIM_TURN: Final = "SELECT pg_try_advisory_xact_lock(%(lock)s)"
+CLAIM_LOCK: Final = 0x636C61696D
+
+# Takes over pending deliveries that are due: never sent, to be tried again, or left by a process
+# that died. The tenants with pending rows are found by skipping through the index
+# workflow_event_deliveries_due, and each gets an equal share: a backlog of one holds up no other.
+# A delivery is passed over while an earlier one of its workflow (index
+# workflow_event_deliveries_in_order) is not due or comes later in the order of claiming.
+CLAIM_DELIVERIES: Final = """
+WITH RECURSIVE tenants (tenant_id) AS (
+    (SELECT tenant_id FROM workflow_event_deliveries WHERE status = 'pending'
+     ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.tenant_id FROM workflow_event_deliveries AS d
+            WHERE d.status = 'pending' AND d.tenant_id > t.tenant_id
+            ORDER BY d.tenant_id LIMIT 1)
+    FROM tenants AS t WHERE t.tenant_id IS NOT NULL
+), due AS MATERIALIZED (
+    SELECT d.* FROM tenants AS t CROSS JOIN LATERAL (
+        SELECT tenant_id, event_id, wait_id FROM workflow_event_deliveries AS d
+        WHERE d.tenant_id = t.tenant_id AND d.status = 'pending'
+          AND d.due_at <= statement_timestamp()
+          AND NOT EXISTS (
+            SELECT FROM workflow_event_deliveries AS earlier
+            WHERE earlier.tenant_id = d.tenant_id AND earlier.workflow_id = d.workflow_id
+              AND earlier.status = 'pending' AND earlier.position < d.position
+              AND (earlier.due_at, earlier.position) > (d.due_at, d.position))
+        ORDER BY d.due_at, d.position LIMIT %(per_tenant)s
+        FOR UPDATE SKIP LOCKED
+    ) AS d
+    WHERE t.tenant_id IS NOT NULL
+    LIMIT %(count)s
+), claimed AS (
+    UPDATE workflow_event_deliveries AS d
+    SET lease_owner = %(owner)s, due_at = statement_timestamp() + %(lease)s::interval
+    FROM due WHERE d.tenant_id = due.tenant_id AND d.event_id = due.event_id
+      AND d.wait_id = due.wait_id
+    RETURNING d.tenant_id, d.event_id, d.wait_id, d.workflow_id, d.signal_name,
+              d.correlation_key, d.created_at, d.attempts, d.position
+)
+SELECT c.tenant_id, c.event_id, c.wait_id, e.event_name, c.correlation_key, c.workflow_id,
+       c.signal_name, e.payload, e.received_at, c.created_at, c.attempts,
+       e.context ->> 'traceparent', e.context ->> 'tracestate'
+FROM claimed AS c JOIN workflow_runtime_events AS e USING (tenant_id, event_id)
+ORDER BY c.position
+"""
+
+# Writes back what became of attempts. That a signal was delivered is true whoever sent it, even
+# if the wait was closed meanwhile (then it came late); anything else counts only while the lease
+# holds: a process that was paused beyond it must not undo what its successor did. A missing run
+# is final after a grace only, for a wait may be registered before its run is started.
+SETTLE_DELIVERIES: Final = """
+UPDATE workflow_event_deliveries AS d
+SET status = i.next_status,
+    disposition = CASE WHEN d.status = 'withdrawn' THEN 'late' ELSE d.disposition END,
+    disposed_at = CASE WHEN d.status = 'withdrawn' THEN statement_timestamp()
+                       ELSE d.disposed_at END,
+    attempts = d.attempts + i.tries,
+    reason = i.reason, detail = i.detail,
+    due_at = statement_timestamp() + i.delay, lease_owner = NULL,
+    delivered_at = CASE WHEN i.next_status = 'delivered' THEN statement_timestamp() END
+FROM (
+    SELECT u.*, CASE WHEN u.status = 'dead' AND p.created_at + u.grace > statement_timestamp()
+                     THEN 'pending' ELSE u.status END AS next_status
+    FROM unnest(
+        %(tenants)s::text[], %(event_ids)s::text[], %(wait_ids)s::text[], %(statuses)s::text[],
+        %(reasons)s::text[], %(details)s::text[], %(tries)s::integer[], %(delays)s::interval[],
+        %(graces)s::interval[]
+    ) AS u (tenant_id, event_id, wait_id, status, reason, detail, tries, delay, grace)
+    JOIN workflow_event_deliveries AS p USING (tenant_id, event_id, wait_id)
+) AS i
+WHERE d.tenant_id = i.tenant_id AND d.event_id = i.event_id AND d.wait_id = i.wait_id
+  AND ((i.next_status = 'delivered' AND d.status IN ('pending', 'withdrawn'))
+    OR (d.status = 'pending' AND d.lease_owner = %(owner)s))
+RETURNING d.tenant_id, d.event_id, d.wait_id, d.status, d.reason
+"""

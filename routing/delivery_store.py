@@ -1,0 +1,124 @@
+"""Deliveries in the database: claiming what is due, writing back what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from correlation.reason import Reason
+from routing.database import Database
+from routing.delivery_statements import (
+    CLAIM_DELIVERIES,
+    CLAIM_LOCK,
+    CLAIM_TURN,
+    SETTLE_DELIVERIES,
+)
+from routing.incoming import Delivery
+from routing.waits import Closing, Waits
+
+_RUN_GONE = (Reason.RUN_CLOSED.value, Reason.RUN_NOT_FOUND.value)
+
+
+class DeliveryStatus(StrEnum):
+    """The states of a delivery; all but `pending` are final."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one leased delivery."""
+
+    delivery: Delivery
+    status: DeliveryStatus
+    reason: Reason | None = None
+    detail: str | None = None
+    tried: bool = True
+    """False when it is given back without an attempt."""
+    delay: timedelta = timedelta(0)
+    """How long it may not be claimed, when it stays pending."""
+    grace: timedelta = timedelta(0)
+    """A dead delivery younger than this stays pending instead."""
+
+
+class DeliveryStore:
+    """The deliveries of one database, as one process (the owner) sees them."""
+
+    def __init__(self, database: Database, owner: str, lease: timedelta) -> None:
+        self._database = database
+        self._waits = Waits(database)
+        self._owner = owner
+        self.lease = lease
+
+    async def claim(self, count: int) -> list[Delivery]:
+        """Lease up to `count` due deliveries, in the order of signalling within each workflow.
+
+        Empty when nothing is due, or when another process is claiming at this moment.
+        """
+        async with self._database.transaction() as connection:
+            turn = await connection.execute(CLAIM_TURN, {"lock": CLAIM_LOCK})
+            row = await turn.fetchone()
+            if row is None or not row[0]:
+                return []
+            cursor = await connection.execute(
+                CLAIM_DELIVERIES,
+                {
+                    "count": count,
+                    "per_tenant": count,
+                    "owner": self._owner,
+                    "lease": self.lease,
+                },
+            )
+            return [Delivery(*found) for found in await cursor.fetchall()]
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
+        """Write back a batch; returns those that are dead now, their waits retired.
+
+        Raises DatabaseUnavailable; settling the same again is harmless.
+        """
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(
+                SETTLE_DELIVERIES, {"owner": self._owner, **_columns(settlements)}
+            )
+            rows = await cursor.fetchall()
+        await self._retire([row for row in rows if row[3] == "dead" and row[4] in _RUN_GONE])
+        dead = {(row[0], row[1], row[2]) for row in rows if row[3] == "dead"}
+        return [
+            settlement
+            for settlement in settlements
+            if (
+                settlement.delivery.tenant,
+                settlement.delivery.event_id,
+                settlement.delivery.wait_id,
+            )
+            in dead
+        ]
+
+    async def _retire(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Close the waits whose run is gone: nobody will."""
+        closings = {
+            (row[0], row[2]): Closing(tenant=row[0], wait_id=row[2], reason=Reason(row[4]))
+            for row in rows
+        }
+        if closings:
+            await self._waits.close(list(closings.values()))
+
+
+def _columns(settlements: Sequence[Settlement]) -> dict[str, object]:
+    return {
+        "tenants": [each.delivery.tenant for each in settlements],
+        "event_ids": [each.delivery.event_id for each in settlements],
+        "wait_ids": [each.delivery.wait_id for each in settlements],
+        "statuses": [each.status.value for each in settlements],
+        "reasons": [each.reason.value if each.reason else None for each in settlements],
+        "details": [each.detail for each in settlements],
+        "tries": [int(each.tried) for each in settlements],
+        "delays": [each.delay for each in settlements],
+        "graces": [each.grace for each in settlements],
+    }

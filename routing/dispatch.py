@@ -1,0 +1,327 @@
+"""Sending deliveries: many at once, in order for each workflow, one failing target alone.
+
+A delivery is a row first and in memory second. What is in memory is leased, bounded, and may be
+dropped at any moment: the row is due again when the lease ends, and any process takes it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from time import monotonic
+from typing import Final, Protocol, TypeAlias, assert_never
+
+import structlog
+
+from correlation.reason import Reason
+from routing.delivery_store import DeliveryStatus, Settlement
+from routing.faults import RoutingError
+from routing.gate import Backoff, Gate
+from routing.incoming import Delivery
+from routing.signalling import Delivered, Refused, Signaller, SignalResult, TryAgain
+
+log = structlog.get_logger(__name__)
+
+HELD_FOR: Final = timedelta(seconds=5)
+GIVE_BACK_WITHIN: Final = timedelta(seconds=2)
+
+Target: TypeAlias = tuple[str, str]
+"""(tenant, workflow id): deliveries to one target go out one after the other."""
+
+
+class Deliveries(Protocol):
+    """Where deliveries are leased from and settled."""
+
+    lease: timedelta
+
+    async def claim(self, count: int) -> list[Delivery]:
+        """Lease what is due, in the order of signalling within each workflow."""
+        ...
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
+        """Write back what became of deliveries; returns those that are dead now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchLimits:
+    """Bounds of sending."""
+
+    concurrency: int = 50
+    """Signals under way at once."""
+    in_memory: int = 2_000
+    """Deliveries held at once, sent but unsettled ones included."""
+    claim_period: timedelta = timedelta(seconds=1)
+    """How often the table is asked for what other processes left."""
+    run_not_found_grace: timedelta = timedelta(seconds=60)
+    send_margin: timedelta = timedelta(seconds=10)
+    """A delivery whose lease ends sooner is not sent any more."""
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+@dataclass(slots=True)
+class _Leased:
+    delivery: Delivery
+    deadline: float
+
+
+class Dispatcher:
+    """Sends what is submitted and what it claims. `run` must be running."""
+
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        signaller: Signaller,
+        limits: DispatchLimits,
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._deliveries = deliveries
+        self._signaller = signaller
+        self._limits = limits
+        self._clock = clock
+        self._gate = Gate(limits.backoff, clock)
+        self._queues: dict[Target, deque[_Leased]] = {}
+        self._ready: asyncio.Queue[Target] = asyncio.Queue()
+        self._held: dict[Target, float] = {}
+        self._settlements: list[Settlement] = []
+        self._to_settle = asyncio.Event()
+        self._to_claim = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._in_memory = 0
+        self._more_expected = False
+        self._draining = False
+
+    @property
+    def in_memory(self) -> int:
+        """Deliveries held at this moment."""
+        return self._in_memory
+
+    def wake(self) -> None:
+        """There may be due deliveries in the table: look now."""
+        self._more_expected = True
+        self._to_claim.set()
+
+    async def submit(self, deliveries: Sequence[Delivery]) -> None:
+        """Take over deliveries that were just leased, in their order; waits while there is no room.
+
+        While Temporal is away nobody waits here: what finds no room goes back to the table.
+        """
+        deadline = self._clock() + self._deliveries.lease.total_seconds()
+        for delivery in deliveries:
+            await self._until(lambda: self._has_room or self._gate.is_shut)
+            self._accept(_Leased(delivery, deadline))
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._settle_for_ever())
+            group.create_task(self._claim_for_ever())
+            for _ in range(self._limits.concurrency):
+                group.create_task(self._send_for_ever())
+
+    async def drain(self, within: timedelta) -> None:
+        """Take nothing on any more and finish what is in memory; give back what cannot be."""
+        self._draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within.total_seconds()):
+                await self._until(lambda: self._in_memory == 0 or self._gate.is_shut)
+        for target in list(self._queues):
+            self._give_back(target)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_BACK_WITHIN.total_seconds()):
+                await self._until(lambda: self._in_memory == 0)
+        if self._in_memory:
+            log.warning("dispatcher.left_to_lease", deliveries=self._in_memory)
+
+    @property
+    def _has_room(self) -> bool:
+        return self._in_memory < self._limits.in_memory
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _accept(self, leased: _Leased) -> None:
+        self._in_memory += 1
+        delivery = leased.delivery
+        target = (delivery.tenant, delivery.workflow_id)
+        full = self._in_memory > self._limits.in_memory
+        if full or self._draining or self._is_held(target):
+            self._settle(_given_back(delivery))
+            self._hold(target)
+            return
+        queue = self._queues.get(target)
+        if queue is None:
+            self._queues[target] = deque([leased])
+            self._ready.put_nowait(target)
+        else:
+            queue.append(leased)
+
+    def _is_held(self, target: Target) -> bool:
+        until = self._held.get(target)
+        if until is None:
+            return False
+        if self._clock() < until:
+            return True
+        del self._held[target]
+        return False
+
+    def _hold(self, target: Target) -> None:
+        """Let nothing overtake what goes back to the table, until that is certainly visible."""
+        now = self._clock()
+        if len(self._held) >= self._limits.in_memory:
+            self._held = {held: until for held, until in self._held.items() if until > now}
+        self._held[target] = now + HELD_FOR.total_seconds()
+
+    async def _send_for_ever(self) -> None:
+        while True:
+            target = await self._ready.get()
+            await self._gate.opened()
+            queue = self._queues.get(target)
+            if not queue:
+                continue
+            if self._clock() + self._limits.send_margin.total_seconds() > queue[0].deadline:
+                self._forget(target)
+                continue
+            # Taken out before it is sent: what is under way is nobody else's to give back.
+            delivery = queue.popleft().delivery
+            result = await self._signaller.signal(delivery)
+            self._conclude(target, delivery, result)
+
+    def _conclude(self, target: Target, delivery: Delivery, result: SignalResult) -> None:
+        match result:
+            case Delivered():
+                self._gate.succeeded()
+                self._settle(Settlement(delivery, DeliveryStatus.DELIVERED))
+            case Refused(reason, detail):
+                self._gate.succeeded()
+                grace = self._limits.run_not_found_grace
+                self._settle(
+                    Settlement(
+                        delivery,
+                        DeliveryStatus.DEAD,
+                        reason,
+                        detail,
+                        grace=grace if reason is Reason.RUN_NOT_FOUND else timedelta(0),
+                        delay=self._limits.backoff.delay(delivery.attempts),
+                    )
+                )
+            case TryAgain(reason, detail, outage):
+                self._postpone(target, delivery, reason, detail, outage=outage)
+                return
+            case _:
+                assert_never(result)
+        self._go_on(target)
+
+    def _postpone(
+        self, target: Target, delivery: Delivery, reason: Reason, detail: str, *, outage: bool
+    ) -> None:
+        """Give the delivery back for later, and with it all that must not overtake it."""
+        if outage:
+            self._gate.failed(reason, detail)
+        delay = timedelta(0) if outage else self._limits.backoff.delay(delivery.attempts)
+        self._settle(Settlement(delivery, DeliveryStatus.PENDING, reason, detail, delay=delay))
+        self._give_back(target)
+
+    def _give_back(self, target: Target) -> None:
+        """Let the target's deliveries be claimed again, by whichever process."""
+        for leased in self._queues.pop(target, ()):
+            self._settle(_given_back(leased.delivery))
+        self._hold(target)
+
+    def _go_on(self, target: Target) -> None:
+        if self._queues.get(target):
+            self._ready.put_nowait(target)
+        else:
+            self._queues.pop(target, None)
+
+    def _forget(self, target: Target) -> None:
+        """Drop a target whose lease is ending: another process may have its rows already."""
+        dropped = len(self._queues.pop(target))
+        log.warning("delivery.lease_ended", workflow_id=target[1], dropped=dropped)
+        self._hold(target)
+        self._released(dropped)
+
+    def _settle(self, settlement: Settlement) -> None:
+        self._settlements.append(settlement)
+        self._to_settle.set()
+
+    def _released(self, count: int) -> None:
+        self._in_memory -= count
+        self._changed.set()
+
+    async def _settle_for_ever(self) -> None:
+        failures = 0
+        while True:
+            await self._to_settle.wait()
+            self._to_settle.clear()
+            batch, self._settlements = self._settlements, []
+            try:
+                dead = await self._deliveries.settle(batch)
+            except RoutingError as error:
+                self._settlements = batch + self._settlements
+                log.warning("deliveries.settling_postponed", count=len(batch), error=str(error))
+                await asyncio.sleep(self._limits.backoff.delay(failures).total_seconds())
+                failures += 1
+                self._to_settle.set()
+                continue
+            failures = 0
+            self._report(batch, dead)
+
+    def _report(self, batch: Sequence[Settlement], dead: Sequence[Settlement]) -> None:
+        for settlement in dead:
+            delivery = settlement.delivery
+            log.warning(
+                "delivery.dead_lettered",
+                tenant=delivery.tenant,
+                event_id=delivery.event_id,
+                wait_id=delivery.wait_id,
+                workflow_id=delivery.workflow_id,
+                reason=settlement.reason,
+                detail=settlement.detail,
+            )
+        if self._more_expected or any(each.status is DeliveryStatus.PENDING for each in batch):
+            self.wake()
+        self._released(len(batch))
+
+    async def _claim_for_ever(self) -> None:
+        failures = 0
+        while True:
+            await self._gate.opened()
+            await self._until(lambda: self._has_room and not self._draining)
+            self._to_claim.clear()
+            try:
+                claimed = await self._deliveries.claim(self._limits.in_memory - self._in_memory)
+            except RoutingError as error:
+                log.warning("deliveries.claiming_postponed", error=str(error))
+                await asyncio.sleep(self._limits.backoff.delay(failures).total_seconds())
+                failures += 1
+                continue
+            failures = 0
+            if claimed:
+                await self._take_over(claimed)
+            else:
+                self._more_expected = self._more_expected and self._in_memory > 0
+                await self._rest()
+
+    async def _take_over(self, claimed: Sequence[Delivery]) -> None:
+        for target in {(delivery.tenant, delivery.workflow_id) for delivery in claimed}:
+            self._held.pop(target, None)
+        # What stands behind them in the table is due once they are through.
+        self._more_expected = True
+        await self.submit(claimed)
+
+    async def _rest(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.claim_period.total_seconds()):
+                await self._to_claim.wait()
+
+
+def _given_back(delivery: Delivery) -> Settlement:
+    return Settlement(delivery, DeliveryStatus.PENDING, tried=False)

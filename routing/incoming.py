@@ -1,0 +1,100 @@
+"""What the way in hands to routing, and what routing answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType, TypeAlias
+
+from correlation.event import Event, EventId, EventName, TenantId
+from correlation.key import CorrelationKey
+from correlation.reason import Outcome, Reason
+from correlation.resolution import Resolution
+
+WaitId = NewType("WaitId", str)
+WorkflowId = NewType("WorkflowId", str)
+RunId = NewType("RunId", str)
+Identity: TypeAlias = tuple[str, str]
+"""(tenant, event id): what makes an event one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an event came in: a stream and the entry's id there, or the HTTP intake."""
+
+    stream: str
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingEvent:
+    """A decoded event with its resolution, ready to be matched and recorded."""
+
+    event: Event
+    resolution: Resolution
+    origin: Origin
+    rules_version: str
+    raw: Callable[[], bytes] = bytes
+    """Writes the entry's raw fields down, for an event that turns out to be a conflict."""
+
+    @property
+    def identity(self) -> Identity:
+        """(tenant, event id)."""
+        return self.event.tenant, self.event.event_id
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedEntry:
+    """An entry that becomes no event: its audit row carries the raw bytes."""
+
+    origin: Origin
+    outcome: Outcome
+    reason: Reason
+    detail: str
+    raw: bytes
+    tenant: str = ""
+    event_id: str | None = None
+    event_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One match on its way to Temporal as a signal. (tenant, event, wait) identifies it."""
+
+    tenant: TenantId
+    event_id: EventId
+    wait_id: WaitId
+    event_name: EventName
+    correlation_key: CorrelationKey
+    workflow_id: WorkflowId
+    signal_name: str
+    payload_text: str
+    received_at: datetime
+    created_at: datetime
+    attempts: int = 0
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """How one event of a batch ended."""
+
+    tenant: TenantId
+    event_id: EventId
+    outcome: Outcome
+    reason: Reason | None
+    matched_waits: int
+    duplicate: bool
+    """True when the event was recorded before; nothing new was matched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one committed batch did. `deliveries` are leased to the recording process."""
+
+    events: Sequence[RecordedEvent] = ()
+    deliveries: Sequence[Delivery] = ()
+    left_to_claim: int = 0
+    """Deliveries that wait in the table behind earlier ones of their workflow."""

@@ -1,0 +1,224 @@
+"""The match transaction: events meet the waits of their keys, and everything is recorded at once.
+
+One transaction per batch and at most three round trips, however many events it holds: the locks
+of all keys in sorted order with the one statement that matches and records, then the commit. A
+batch with events that were recorded before costs one or two round trips more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from typing import Any, assert_never
+
+from correlation.event import Event
+from correlation.reason import Outcome, Reason
+from correlation.resolution import Resolved, Unresolved
+from routing.columns import event_columns, identity_columns, keys_of, lock_hashes, rejected_columns
+from routing.database import Connection, Database
+from routing.incoming import (
+    Delivery,
+    Identity,
+    IncomingEvent,
+    Recorded,
+    RecordedEvent,
+    RejectedEntry,
+)
+from routing.known_event import KnownEvent, read_known_event
+from routing.statements import (
+    COUNT_REDELIVERIES,
+    KNOWN_EVENTS,
+    LOCK_KEYS,
+    MATCH_EVENTS,
+    RECORD_REJECTED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How this process records."""
+
+    owner: str
+    """Name of this process; deliveries are leased to it."""
+    delivers: bool = True
+    """False in a process that records only: its deliveries are left to be claimed."""
+    lease: timedelta = timedelta(seconds=60)
+    buffer_ttl: timedelta = timedelta(days=7)
+    """How long an event stays available to look-backs."""
+    locks_per_transaction: int = 2_000
+    """Postgres holds `max_locks_per_transaction x max_connections` locks in all."""
+
+
+class Matcher:
+    """Records batches of events and rejected entries."""
+
+    def __init__(self, database: Database, matching: Matching) -> None:
+        self._database = database
+        self._matching = matching
+
+    async def record(
+        self, events: Sequence[IncomingEvent], rejected: Sequence[RejectedEntry] = ()
+    ) -> Recorded:
+        """Match and record a batch; when this returns, it is committed.
+
+        Events come back in the order given, deliveries in the order in which each workflow must
+        be signalled. Recording the same batch again changes nothing. A batch whose keys need more
+        locks than one transaction may take is recorded in several; after an exception an earlier
+        part of it may be committed. Raises DatabaseUnavailable (try again later) or RecordRefused
+        (some event of the batch will never go in: halve it to find out which).
+        """
+        parts = _by_locks(events, self._matching.locks_per_transaction)
+        recorded = [await self._record_part(part) for part in parts]
+        if rejected:
+            async with self._database.transaction() as connection:
+                await connection.execute(RECORD_REJECTED, rejected_columns(rejected))
+        return Recorded(
+            list(chain.from_iterable(part.events for part in recorded)),
+            list(chain.from_iterable(part.deliveries for part in recorded)),
+            sum(part.left_to_claim for part in recorded),
+        )
+
+    async def _record_part(self, batch: Sequence[IncomingEvent]) -> Recorded:
+        firsts = {incoming.identity: incoming for incoming in reversed(batch)}
+        unique = [incoming for incoming in batch if firsts[incoming.identity] is incoming]
+        async with self._database.transaction() as connection:
+            if hashes := lock_hashes(unique):
+                await connection.execute(LOCK_KEYS, {"hashes": hashes})
+            parameters = event_columns(unique) | self._terms
+            cursor = await connection.execute(MATCH_EVENTS, parameters)
+            rows = await cursor.fetchall()
+            # Column 10, the lease, is this process' own or empty: then another delivers.
+            deliveries = [_delivery(row, firsts) for row in rows if row[10] is not None]
+            if rows[0][0] == len(batch):
+                return Recorded(_as_new(unique, rows), deliveries, rows[0][1])
+            known = await _known(connection, unique)
+            events = await self._settle_known(connection, batch, firsts, known)
+        return Recorded(events, deliveries, rows[0][1])
+
+    @property
+    def _terms(self) -> dict[str, object]:
+        return {
+            "owner": self._matching.owner,
+            "delivers": self._matching.delivers,
+            "lease": self._matching.lease,
+            "buffer_ttl": self._matching.buffer_ttl,
+        }
+
+    async def _settle_known(
+        self,
+        connection: Connection,
+        batch: Sequence[IncomingEvent],
+        firsts: dict[Identity, IncomingEvent],
+        known: dict[Identity, KnownEvent],
+    ) -> list[RecordedEvent]:
+        """Tell redeliveries from conflicts; of the latter make audit rows of their own."""
+        events: list[RecordedEvent] = []
+        again: list[Identity] = []
+        conflicts: list[RejectedEntry] = []
+        for incoming in batch:
+            identity = incoming.identity
+            stored = known[identity]
+            first = stored.recorded_now and firsts[identity] is incoming
+            if first or stored.same_as(incoming):
+                events.append(stored.recorded(incoming, duplicate=not first))
+                if not first:
+                    again.append(identity)
+            else:
+                conflicts.append(_conflict(incoming))
+                events.append(_conflicted(incoming))
+        if again:
+            await connection.execute(COUNT_REDELIVERIES, identity_columns(again))
+        if conflicts:
+            await connection.execute(RECORD_REJECTED, rejected_columns(conflicts))
+        return events
+
+
+async def _known(
+    connection: Connection, batch: Sequence[IncomingEvent]
+) -> dict[Identity, KnownEvent]:
+    identities = [incoming.identity for incoming in batch]
+    cursor = await connection.execute(KNOWN_EVENTS, identity_columns(identities))
+    return {(row[0], row[1]): read_known_event(row) for row in await cursor.fetchall()}
+
+
+def _by_locks(events: Sequence[IncomingEvent], limit: int) -> Iterator[Sequence[IncomingEvent]]:
+    part: list[IncomingEvent] = []
+    locks = 0
+    for incoming in events:
+        needed = len(keys_of(incoming))
+        if part and locks + needed > limit:
+            yield part
+            part, locks = [], 0
+        part.append(incoming)
+        locks += needed
+    if part:
+        yield part
+
+
+def _delivery(row: tuple[Any, ...], events: Mapping[Identity, IncomingEvent]) -> Delivery:
+    _, _, tenant, event_id, wait_id, workflow_id, signal_name, key, received, created, _ = row
+    event = events[tenant, event_id].event
+    return Delivery(
+        tenant=event.tenant,
+        event_id=event.event_id,
+        wait_id=wait_id,
+        event_name=event.name,
+        correlation_key=key,
+        workflow_id=workflow_id,
+        signal_name=signal_name,
+        payload_text=event.payload.text,
+        received_at=received,
+        created_at=created,
+        traceparent=event.context.traceparent,
+        tracestate=event.context.tracestate,
+    )
+
+
+def _as_new(batch: Sequence[IncomingEvent], rows: Sequence[tuple[Any, ...]]) -> list[RecordedEvent]:
+    """The ends of a batch in which every event was new."""
+    waits = Counter((row[2], row[3]) for row in rows if row[2] is not None)
+    return [_new(incoming, waits[incoming.identity]) for incoming in batch]
+
+
+def _new(incoming: IncomingEvent, waits: int) -> RecordedEvent:
+    event, resolution = incoming.event, incoming.resolution
+    match resolution:
+        case Unresolved(reason=reason):
+            return _ended(event, Outcome.UNRESOLVED, reason)
+        case Resolved() if waits:
+            return _ended(event, Outcome.MATCHED, None, waits)
+        case Resolved():
+            return _ended(event, Outcome.NO_WAIT, Reason.NO_OPEN_WAIT)
+        case _:
+            assert_never(resolution)
+
+
+def _ended(event: Event, outcome: Outcome, reason: Reason | None, waits: int = 0) -> RecordedEvent:
+    return RecordedEvent(event.tenant, event.event_id, outcome, reason, waits, duplicate=False)
+
+
+def _conflicted(incoming: IncomingEvent) -> RecordedEvent:
+    return RecordedEvent(
+        incoming.event.tenant,
+        incoming.event.event_id,
+        Outcome.REJECTED,
+        Reason.CONFLICTING_DUPLICATE,
+        matched_waits=0,
+        duplicate=False,
+    )
+
+
+def _conflict(incoming: IncomingEvent) -> RejectedEntry:
+    return RejectedEntry(
+        origin=incoming.origin,
+        outcome=Outcome.REJECTED,
+        reason=Reason.CONFLICTING_DUPLICATE,
+        detail="an event with this id was recorded before with other content; it stays as it is",
+        raw=incoming.raw(),
+        tenant=incoming.event.tenant,
+        event_id=incoming.event.event_id,
+        event_name=incoming.event.name,
+    )

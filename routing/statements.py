@@ -1,0 +1,358 @@
+"""The statements that run for every batch, each with the index that it relies on.
+
+All take arrays, so their number does not depend on the number of events, waits or deliveries.
+`statement_timestamp()` is the clock throughout: it is Postgres' own, and later than the locks that
+the transaction waited for, which `now()` (the transaction's start) is not.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Both sides of every race take these first. The hashes come sorted and without duplicates, and
+# unnest keeps their order: two transactions can wait for each other, never in a circle.
+LOCK_KEYS: Final = """
+SELECT count(*) FROM (
+    SELECT pg_advisory_xact_lock(hash) FROM unnest(%(hashes)s::bigint[]) AS hash
+) AS locked
+"""
+
+# Matches a batch of events with the open waits of their keys and records all that came of it.
+# Index: workflow_run_waits_open, one probe per key; OFFSET 0 keeps the planner from turning the
+# probes into a scan of every open wait. An event that was recorded before (the primary key
+# refuses it) yields no row and no delivery: what it once matched was committed with it.
+# A delivery is leased to the recording process (due_at in the future), unless that process does
+# not deliver, or an earlier one for the same workflow is in other hands: then it waits in the
+# table for its turn.
+MATCH_EVENTS: Final = """
+WITH incoming AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %(tenants)s::text[], %(event_ids)s::text[], %(names)s::text[], %(reasons)s::text[],
+        %(details)s::text[], %(keys)s::text[], %(all_keys)s::text[], %(further_hashes)s::text[],
+        %(sources)s::text[], %(key_details)s::text[], %(rules_versions)s::text[],
+        %(payloads)s::text[], %(digests)s::bytea[], %(contexts)s::text[], %(streams)s::text[],
+        %(entry_ids)s::text[], %(occurred)s::timestamptz[]
+    ) WITH ORDINALITY AS i (
+        tenant_id, event_id, event_name, reason, detail, correlation_key, all_keys, further_hashes,
+        key_source, key_detail, rules_version, payload, content_digest, context, stream, entry_id,
+        occurred_at, ordinal
+    )
+), probes AS MATERIALIZED (
+    SELECT ordinal, tenant_id, event_id, event_name, correlation_key
+    FROM incoming WHERE correlation_key IS NOT NULL
+    UNION ALL
+    SELECT i.ordinal, i.tenant_id, i.event_id, i.event_name, f.key
+    FROM unnest(%(further_ordinals)s::bigint[], %(further_keys)s::text[]) AS f (ordinal, key)
+    JOIN incoming AS i USING (ordinal)
+), candidates AS (
+    SELECT p.ordinal, p.event_id, w.*,
+           row_number() OVER (PARTITION BY p.ordinal, w.cardinality ORDER BY w.position) AS age
+    FROM probes AS p CROSS JOIN LATERAL (
+        SELECT tenant_id, wait_id, correlation_key, workflow_id, run_id, signal_name, cardinality,
+               position
+        FROM workflow_run_waits
+        WHERE tenant_id = p.tenant_id AND event_name = p.event_name
+          AND correlation_key = p.correlation_key AND status = 'waiting'
+          AND (expires_at IS NULL OR expires_at > statement_timestamp())
+        OFFSET 0
+    ) AS w
+), chosen AS MATERIALIZED (
+    SELECT * FROM candidates WHERE cardinality = 'all' OR age = 1
+), matches AS (
+    SELECT ordinal, count(*) AS waits FROM chosen GROUP BY ordinal
+), inserted AS (
+    INSERT INTO workflow_runtime_events (
+        tenant_id, event_id, event_name, outcome, reason, detail, correlation_key,
+        correlation_keys, further_key_hashes, key_source, key_detail, rules_version, payload,
+        content_digest, context, stream, entry_id, occurred_at, received_at, available_until
+    )
+    SELECT tenant_id, event_id, event_name,
+           CASE WHEN correlation_key IS NULL THEN 'unresolved'
+                WHEN waits IS NULL THEN 'no_wait' ELSE 'matched' END,
+           CASE WHEN correlation_key IS NOT NULL AND waits IS NULL THEN 'no_open_wait'
+                ELSE reason END,
+           detail, correlation_key, all_keys::text[], further_hashes::bigint[], key_source,
+           key_detail, rules_version, payload, content_digest, context::jsonb, stream, entry_id,
+           occurred_at,
+           statement_timestamp() + ordinal * interval '1 microsecond',
+           CASE WHEN correlation_key IS NOT NULL
+                THEN statement_timestamp() + %(buffer_ttl)s::interval END
+    FROM incoming LEFT JOIN matches USING (ordinal)
+    ORDER BY ordinal
+    ON CONFLICT (tenant_id, event_id) DO NOTHING
+    RETURNING tenant_id, event_id, received_at
+), delivered AS (
+    INSERT INTO workflow_event_deliveries (
+        tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
+        cardinality, status, looked_back, due_at, lease_owner, created_at
+    )
+    SELECT c.tenant_id, c.event_id, c.wait_id, c.workflow_id, c.run_id, c.signal_name,
+           c.correlation_key, c.cardinality, 'pending', false,
+           CASE WHEN e.elsewhere THEN statement_timestamp()
+                ELSE statement_timestamp() + %(lease)s::interval END,
+           CASE WHEN e.elsewhere THEN NULL ELSE %(owner)s END,
+           statement_timestamp()
+    FROM chosen AS c
+    JOIN inserted USING (tenant_id, event_id)
+    CROSS JOIN LATERAL (
+        SELECT NOT %(delivers)s OR EXISTS (
+            SELECT FROM workflow_event_deliveries AS earlier
+            WHERE earlier.tenant_id = c.tenant_id AND earlier.workflow_id = c.workflow_id
+              AND earlier.status = 'pending'
+              AND earlier.lease_owner IS DISTINCT FROM %(owner)s
+        ) AS elsewhere
+    ) AS e
+    ORDER BY c.ordinal, c.position
+    RETURNING tenant_id, event_id, wait_id, workflow_id, signal_name, correlation_key,
+              created_at, lease_owner
+)
+SELECT (SELECT count(*) FROM inserted) AS recorded,
+       (SELECT count(*) FROM delivered WHERE lease_owner IS NULL) AS left_to_others,
+       d.tenant_id, d.event_id, d.wait_id, d.workflow_id, d.signal_name, d.correlation_key,
+       i.received_at, d.created_at, d.lease_owner
+FROM (SELECT 1) AS always
+LEFT JOIN (delivered AS d JOIN inserted AS i USING (tenant_id, event_id)) ON true
+"""
+
+# Only when the statement above recorded fewer events than it was given: which of them were there
+# before? `xmin` of a row that this transaction inserted is its own id. Index: the primary key.
+KNOWN_EVENTS: Final = """
+SELECT e.tenant_id, e.event_id, e.content_digest, e.payload, e.event_name, e.key_detail,
+       e.correlation_key, e.outcome, e.reason,
+       (SELECT count(*) FROM workflow_event_deliveries AS d
+        WHERE d.tenant_id = e.tenant_id AND d.event_id = e.event_id) AS waits,
+       e.xmin = pg_current_xact_id()::xid AS recorded_now
+FROM unnest(%(tenants)s::text[], %(event_ids)s::text[]) AS i (tenant_id, event_id)
+JOIN workflow_runtime_events AS e USING (tenant_id, event_id)
+"""
+
+COUNT_REDELIVERIES: Final = """
+UPDATE workflow_runtime_events AS e SET redeliveries = redeliveries + i.times
+FROM (
+    SELECT tenant_id, event_id, count(*) AS times
+    FROM unnest(%(tenants)s::text[], %(event_ids)s::text[]) AS again (tenant_id, event_id)
+    GROUP BY tenant_id, event_id
+) AS i
+WHERE e.tenant_id = i.tenant_id AND e.event_id = i.event_id
+"""
+
+RECORD_REJECTED: Final = """
+INSERT INTO workflow_rejected_entries (
+    tenant_id, stream, entry_id, outcome, reason, detail, event_id, event_name, raw, received_at
+)
+SELECT tenant_id, stream, entry_id, outcome, reason, detail, event_id, event_name, raw,
+       statement_timestamp() + ordinal * interval '1 microsecond'
+FROM unnest(
+    %(tenants)s::text[], %(streams)s::text[], %(entry_ids)s::text[], %(outcomes)s::text[],
+    %(reasons)s::text[], %(details)s::text[], %(event_ids)s::text[], %(names)s::text[],
+    %(raws)s::bytea[]
+) WITH ORDINALITY AS i (
+    tenant_id, stream, entry_id, outcome, reason, detail, event_id, event_name, raw, ordinal
+)
+ON CONFLICT (tenant_id, stream, entry_id) DO NOTHING
+"""
+
+# Registers waits and lets each take the fitting events of its look-back, under the locks of their
+# keys. Indexes: workflow_runtime_events_available, workflow_runtime_events_further_keys.
+# Not taken: what this run has accepted already, and what an exclusive wait holds. Of several
+# exclusive waits registered together only the oldest takes an event.
+REGISTER_WAITS: Final = """
+WITH incoming AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %(tenants)s::text[], %(wait_ids)s::text[], %(names)s::text[], %(keys)s::text[],
+        %(hashes)s::bigint[], %(workflow_ids)s::text[], %(run_ids)s::text[],
+        %(signal_names)s::text[], %(kinds)s::text[], %(cardinalities)s::text[],
+        %(filters)s::text[], %(lookbacks)s::interval[], %(expiries)s::timestamptz[]
+    ) WITH ORDINALITY AS i (
+        tenant_id, wait_id, event_name, correlation_key, hash, workflow_id, run_id, signal_name,
+        kind, cardinality, filter, lookback, expires_at, ordinal
+    )
+), inserted AS (
+    INSERT INTO workflow_run_waits (
+        tenant_id, wait_id, event_name, correlation_key, workflow_id, run_id, signal_name, kind,
+        cardinality, filter, lookback, status, registered_at, expires_at
+    )
+    SELECT tenant_id, wait_id, event_name, correlation_key, workflow_id, run_id, signal_name,
+           kind, cardinality, filter, lookback, 'waiting', statement_timestamp(), expires_at
+    FROM incoming ORDER BY ordinal
+    ON CONFLICT (tenant_id, wait_id) DO NOTHING
+    RETURNING tenant_id, wait_id, position
+), found AS (
+    SELECT i.ordinal, i.tenant_id, i.wait_id, i.correlation_key, i.workflow_id, i.run_id,
+           i.signal_name, i.cardinality, n.position, e.event_id, e.received_at,
+           row_number() OVER (PARTITION BY i.tenant_id, e.event_id, i.cardinality
+                              ORDER BY n.position) AS age
+    FROM incoming AS i JOIN inserted AS n USING (tenant_id, wait_id)
+    CROSS JOIN LATERAL (
+        SELECT event_id, received_at FROM workflow_runtime_events
+        WHERE tenant_id = i.tenant_id AND event_name = i.event_name
+          AND correlation_key = i.correlation_key
+          AND received_at >= statement_timestamp() - i.lookback
+          AND available_until > statement_timestamp()
+        UNION ALL
+        SELECT event_id, received_at FROM (
+            SELECT * FROM workflow_runtime_events WHERE further_key_hashes @> ARRAY[i.hash] OFFSET 0
+        ) AS several
+        WHERE tenant_id = i.tenant_id AND event_name = i.event_name
+          AND correlation_key <> i.correlation_key AND i.correlation_key = ANY (correlation_keys)
+          AND received_at >= statement_timestamp() - i.lookback
+          AND available_until > statement_timestamp()
+        OFFSET 0
+    ) AS e
+    WHERE i.lookback > interval '0'
+      AND (i.expires_at IS NULL OR i.expires_at > statement_timestamp())
+      AND NOT EXISTS (
+        SELECT FROM workflow_event_deliveries AS d
+        WHERE d.tenant_id = i.tenant_id AND d.event_id = e.event_id
+          AND ((d.workflow_id = i.workflow_id AND d.disposition = 'accepted'
+                AND (d.run_id = i.run_id OR d.run_id IS NULL OR i.run_id IS NULL))
+            OR (d.cardinality = 'exclusive' AND d.status IN ('pending', 'delivered')
+                AND (d.disposition IS NULL OR d.disposition = 'accepted')))
+        OFFSET 0
+    )
+), taken AS (
+    INSERT INTO workflow_event_deliveries (
+        tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
+        cardinality, status, looked_back, due_at, lease_owner, created_at
+    )
+    SELECT tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
+           cardinality, 'pending', true, statement_timestamp(), NULL, statement_timestamp()
+    FROM found WHERE cardinality = 'all' OR age = 1
+    ORDER BY received_at, event_id, position
+    RETURNING tenant_id, event_id, wait_id
+), now_matched AS (
+    UPDATE workflow_runtime_events AS e SET outcome = 'matched', reason = NULL
+    FROM (SELECT DISTINCT tenant_id, event_id FROM taken) AS t
+    WHERE e.tenant_id = t.tenant_id AND e.event_id = t.event_id AND e.outcome <> 'matched'
+)
+SELECT i.tenant_id, i.wait_id, n.wait_id IS NOT NULL AS registered,
+       (SELECT count(*) FROM taken AS t
+        WHERE t.tenant_id = i.tenant_id AND t.wait_id = i.wait_id) AS matched_events
+FROM incoming AS i LEFT JOIN inserted AS n USING (tenant_id, wait_id)
+ORDER BY i.ordinal
+"""
+
+# Of waits that were there before: are they the same ones, and how do they stand?
+KNOWN_WAITS: Final = """
+SELECT w.tenant_id, w.wait_id, w.event_name, w.correlation_key, w.workflow_id, w.signal_name,
+       w.kind, w.cardinality, w.status,
+       (SELECT count(*) FROM workflow_event_deliveries AS d
+        WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.wait_id AND d.looked_back)
+FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
+"""
+
+# The keys to lock before waits are closed: their own, and, because an exclusive wait gives back
+# what it did not accept, every key of the events that it was handed.
+KEYS_OF_WAITS: Final = """
+SELECT w.tenant_id, w.event_name, w.correlation_key
+FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
+UNION
+SELECT w.tenant_id, w.event_name, key
+FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
+JOIN workflow_event_deliveries AS d USING (tenant_id, wait_id)
+JOIN workflow_runtime_events AS e ON e.tenant_id = d.tenant_id AND e.event_id = d.event_id
+CROSS JOIN unnest(e.correlation_keys) AS key
+WHERE w.cardinality = 'exclusive'
+"""
+
+# What a workflow says of single events. A delivery that the workflow speaks of has arrived,
+# whatever its sender knows of it. The first disposition stands.
+DISPOSE_DELIVERIES: Final = """
+UPDATE workflow_event_deliveries AS d
+SET disposition = i.disposition, disposed_at = statement_timestamp(), status = 'delivered',
+    delivered_at = coalesce(d.delivered_at, statement_timestamp()), lease_owner = NULL,
+    reason = NULL, detail = NULL
+FROM (
+    SELECT DISTINCT ON (tenant_id, wait_id, event_id) * FROM unnest(
+        %(tenants)s::text[], %(wait_ids)s::text[], %(event_ids)s::text[], %(dispositions)s::text[]
+    ) WITH ORDINALITY AS u (tenant_id, wait_id, event_id, disposition, ordinal)
+    ORDER BY tenant_id, wait_id, event_id, ordinal
+) AS i
+WHERE d.tenant_id = i.tenant_id AND d.event_id = i.event_id AND d.wait_id = i.wait_id
+  AND d.disposition IS NULL
+"""
+
+# Closes waits; the first close stands.
+CLOSE_WAITS: Final = """
+UPDATE workflow_run_waits AS w
+SET status = 'closed', disposition = i.disposition, reason = i.reason, detail = i.detail,
+    closed_at = statement_timestamp()
+FROM (
+    SELECT DISTINCT ON (tenant_id, wait_id) * FROM unnest(
+        %(tenants)s::text[], %(wait_ids)s::text[], %(dispositions)s::text[], %(reasons)s::text[],
+        %(details)s::text[], %(streams_too)s::boolean[]
+    ) WITH ORDINALITY AS u (tenant_id, wait_id, disposition, reason, detail, streams_too, ordinal)
+    ORDER BY tenant_id, wait_id, streams_too DESC, ordinal
+) AS i
+WHERE w.tenant_id = i.tenant_id AND w.wait_id = i.wait_id AND w.status = 'waiting'
+  AND (w.kind <> 'stream' OR i.streams_too)
+"""
+
+# What a closed wait had been handed and its workflow said nothing of: not yet signalled, it is
+# withdrawn; signalled, it came too late (if it was the workflow that closed the wait: of one that
+# is gone nobody knows). Index: workflow_event_deliveries_by_wait.
+SETTLE_CLOSED: Final = """
+UPDATE workflow_event_deliveries AS d
+SET status = CASE d.status WHEN 'pending' THEN 'withdrawn' ELSE d.status END,
+    reason = CASE d.status WHEN 'pending' THEN coalesce(w.reason, 'wait_closed') ELSE d.reason END,
+    disposition = CASE WHEN d.status = 'delivered' AND w.disposition IS NOT NULL THEN 'late' END,
+    disposed_at = CASE WHEN d.status = 'delivered' AND w.disposition IS NOT NULL
+                       THEN statement_timestamp() END
+FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
+WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.wait_id AND w.status = 'closed'
+  AND d.disposition IS NULL AND d.status IN ('pending', 'delivered')
+"""
+
+# Hands an event that an exclusive wait gave back (filtered, late, withdrawn or dead) to the
+# oldest exclusive wait that is open and has not had it. Indexes: workflow_event_deliveries_by_wait,
+# workflow_run_waits_open.
+REOFFER_EVENTS: Final = """
+WITH given_back AS (
+    SELECT DISTINCT d.tenant_id, d.event_id
+    FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+    JOIN workflow_event_deliveries AS d USING (tenant_id, wait_id)
+    WHERE d.cardinality = 'exclusive'
+      AND (d.status IN ('withdrawn', 'dead') OR d.disposition IN ('filtered', 'late'))
+), free AS (
+    SELECT g.tenant_id, g.event_id, e.event_name, e.received_at,
+           coalesce(e.correlation_keys, ARRAY[e.correlation_key]) AS keys
+    FROM given_back AS g JOIN workflow_runtime_events AS e USING (tenant_id, event_id)
+    WHERE NOT EXISTS (
+        SELECT FROM workflow_event_deliveries AS d
+        WHERE d.tenant_id = g.tenant_id AND d.event_id = g.event_id
+          AND d.cardinality = 'exclusive' AND d.status IN ('pending', 'delivered')
+          AND (d.disposition IS NULL OR d.disposition = 'accepted'))
+), next_in_line AS (
+    SELECT f.event_id, f.received_at, w.*
+    FROM free AS f CROSS JOIN LATERAL (
+        SELECT o.* FROM unnest(f.keys) AS key JOIN workflow_run_waits AS o
+          ON o.tenant_id = f.tenant_id AND o.event_name = f.event_name
+         AND o.correlation_key = key AND o.status = 'waiting'
+        WHERE o.cardinality = 'exclusive'
+          AND (o.expires_at IS NULL OR o.expires_at > statement_timestamp())
+          AND f.received_at >= o.registered_at - o.lookback
+          AND NOT EXISTS (
+            SELECT FROM workflow_event_deliveries AS had
+            WHERE had.tenant_id = o.tenant_id AND had.event_id = f.event_id
+              AND had.wait_id = o.wait_id)
+        ORDER BY o.position LIMIT 1
+    ) AS w
+)
+INSERT INTO workflow_event_deliveries (
+    tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key, cardinality,
+    status, looked_back, due_at, lease_owner, created_at
+)
+SELECT tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
+       cardinality, 'pending', false, statement_timestamp(), NULL, statement_timestamp()
+FROM next_in_line ORDER BY received_at, event_id
+"""
+
+STATUS_OF_WAITS: Final = """
+SELECT w.tenant_id, w.wait_id, w.status
+FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
+"""

@@ -1,0 +1,125 @@
+"""Retiring what has run out: expired waits, and events whose time for look-backs is over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from correlation.event import TenantId
+from correlation.reason import Reason
+from routing.database import Database
+from routing.incoming import WaitId
+from routing.waits import Closing, Waits
+
+# Tenants are found by skipping through the index workflow_run_waits_expiring.
+EXPIRED_WAITS: Final = """
+WITH RECURSIVE tenants (tenant_id) AS (
+    (SELECT tenant_id FROM workflow_run_waits
+     WHERE status = 'waiting' AND expires_at IS NOT NULL ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT w.tenant_id FROM workflow_run_waits AS w
+            WHERE w.status = 'waiting' AND w.expires_at IS NOT NULL AND w.tenant_id > t.tenant_id
+            ORDER BY w.tenant_id LIMIT 1)
+    FROM tenants AS t WHERE t.tenant_id IS NOT NULL
+)
+SELECT w.tenant_id, w.wait_id FROM tenants AS t CROSS JOIN LATERAL (
+    SELECT tenant_id, wait_id FROM workflow_run_waits
+    WHERE tenant_id = t.tenant_id AND status = 'waiting' AND expires_at <= statement_timestamp()
+    ORDER BY expires_at LIMIT %(count)s
+) AS w
+WHERE t.tenant_id IS NOT NULL
+LIMIT %(count)s
+"""
+
+EVENT_TENANTS: Final = """
+WITH RECURSIVE tenants (tenant_id) AS (
+    (SELECT tenant_id FROM workflow_runtime_events ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT e.tenant_id FROM workflow_runtime_events AS e
+            WHERE e.tenant_id > t.tenant_id ORDER BY e.tenant_id LIMIT 1)
+    FROM tenants AS t WHERE t.tenant_id IS NOT NULL
+)
+SELECT tenant_id FROM tenants WHERE tenant_id IS NOT NULL
+"""
+
+# Walks a tenant's events in the order of the index workflow_runtime_events_listed.
+EXPIRED_EVENTS: Final = """
+WITH walked AS (
+    SELECT event_id, received_at, available_until FROM workflow_runtime_events
+    WHERE tenant_id = %(tenant)s
+      AND (received_at, event_id) > (%(after)s::timestamptz, %(after_id)s)
+      AND received_at <= statement_timestamp() - %(buffer_ttl)s::interval
+    ORDER BY received_at, event_id LIMIT %(count)s
+), expired AS (
+    UPDATE workflow_runtime_events AS e
+    SET available_until = NULL,
+        reason = CASE WHEN e.outcome = 'no_wait' THEN 'buffer_expired' ELSE e.reason END
+    FROM walked AS w
+    WHERE e.tenant_id = %(tenant)s AND e.event_id = w.event_id
+      AND e.available_until <= statement_timestamp()
+    RETURNING e.event_id
+)
+SELECT received_at, event_id, (SELECT count(*) FROM walked), (SELECT count(*) FROM expired)
+FROM walked ORDER BY received_at DESC, event_id DESC LIMIT 1
+"""
+
+_BEGINNING: Final = ("-infinity", "")
+
+
+class Sweeper:
+    """Works in small batches, each a transaction of its own, off the hot path."""
+
+    def __init__(self, database: Database, buffer_ttl: timedelta, batch: int = 500) -> None:
+        self._database = database
+        self._waits = Waits(database)
+        self._buffer_ttl = buffer_ttl
+        self._batch = batch
+        self._swept: dict[str, tuple[object, str]] = {}
+
+    async def expire_waits(self) -> int:
+        """Close every wait whose time is over; returns how many."""
+        total = 0
+        while True:
+            async with self._database.transaction() as connection:
+                cursor = await connection.execute(EXPIRED_WAITS, {"count": self._batch})
+                rows = await cursor.fetchall()
+            closings = [
+                Closing(TenantId(tenant), WaitId(wait_id), reason=Reason.WAIT_EXPIRED)
+                for tenant, wait_id in rows
+            ]
+            if closings:
+                await self._waits.close(closings)
+            total += len(closings)
+            if len(closings) < self._batch:
+                return total
+
+    async def expire_events(self) -> int:
+        """Take events off look-back whose buffer time is over; returns how many."""
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(EVENT_TENANTS)
+            tenants = [str(row[0]) for row in await cursor.fetchall()]
+        return sum([await self._expire_events_of(tenant) for tenant in tenants])
+
+    async def _expire_events_of(self, tenant: str) -> int:
+        total = 0
+        while True:
+            after, after_id = self._swept.get(tenant, _BEGINNING)
+            async with self._database.transaction() as connection:
+                cursor = await connection.execute(
+                    EXPIRED_EVENTS,
+                    {
+                        "tenant": tenant,
+                        "after": after,
+                        "after_id": after_id,
+                        "buffer_ttl": self._buffer_ttl,
+                        "count": self._batch,
+                    },
+                )
+                row = await cursor.fetchone()
+            if row is None:
+                return total
+            received_at, event_id, walked, expired = row
+            self._swept[tenant] = (received_at, event_id)
+            total += int(expired)
+            if walked < self._batch:
+                return total

@@ -1,0 +1,149 @@
+"""Signals through Temporal's own API, with request ids that make a repetition harmless.
+
+The SDK's `handle.signal` draws a random request id for each call; the raw call takes ours. The
+error classes were measured against server 1.29 (docs/guarantees.md); where Temporal's words are
+needed to tell two cases apart, both the status and the detail are looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+from uuid import UUID, uuid5
+
+from temporalio.api.common.v1 import Header, Payload, Payloads, WorkflowExecution
+from temporalio.api.enums.v1 import ResourceExhaustedCause
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure, ResourceExhaustedFailure
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from correlation.reason import Reason
+from routing.incoming import Delivery
+from routing.signalling import Delivered, Refused, SignalResult, TryAgain
+
+DELIVERY_NAMESPACE: Final = UUID("6b1c9a52-7c0e-5e0b-9d55-2f9f8c6f3a41")
+IDENTITY: Final = "pointsman"
+
+_JSON_PLAIN: Final = {"encoding": b"json/plain"}
+
+
+def delivery_id(tenant: str, event_id: str, wait_id: str) -> str:
+    """The same for every attempt of one delivery, different for any other: a version 5 UUID."""
+    parts = json.dumps([tenant, event_id, wait_id], ensure_ascii=False)
+    return str(uuid5(DELIVERY_NAMESPACE, parts))
+
+
+def signal_text(delivery: Delivery) -> str:
+    """The signal's one argument as JSON; the event's payload goes in as its publisher wrote it."""
+    fields = {
+        "waitId": delivery.wait_id,
+        "eventId": delivery.event_id,
+        "eventName": delivery.event_name,
+        "correlationKey": delivery.correlation_key,
+        "receivedAt": delivery.received_at.isoformat(),
+        "deliveryId": delivery_id(delivery.tenant, delivery.event_id, delivery.wait_id),
+    }
+    return f'{json.dumps(fields, ensure_ascii=False)[:-1]}, "payload": {delivery.payload_text}}}'
+
+
+class TemporalSignaller:
+    """Signals the workflows of one namespace."""
+
+    def __init__(self, client: Client, timeout: timedelta = timedelta(seconds=5)) -> None:
+        self._service = client.workflow_service
+        self._namespace = client.namespace
+        self._timeout = timeout
+
+    async def signal(self, delivery: Delivery) -> SignalResult:
+        """Send the signal to whatever run the workflow id has now.
+
+        Without a run id on purpose: continue-as-new and reset change it, and the wait id in the
+        signal tells an unrelated later run that it is not meant.
+        """
+        request = SignalWorkflowExecutionRequest(
+            namespace=self._namespace,
+            workflow_execution=WorkflowExecution(workflow_id=delivery.workflow_id),
+            signal_name=delivery.signal_name,
+            input=Payloads(
+                payloads=[Payload(metadata=_JSON_PLAIN, data=signal_text(delivery).encode())]
+            ),
+            identity=IDENTITY,
+            request_id=delivery_id(delivery.tenant, delivery.event_id, delivery.wait_id),
+            header=Header(fields=_trace_header(delivery)),
+        )
+        try:
+            await self._service.signal_workflow_execution(
+                request, retry=False, timeout=self._timeout
+            )
+        except RPCError as error:
+            return classify(error)
+        return Delivered()
+
+
+def _trace_header(delivery: Delivery) -> Mapping[str, Payload]:
+    """The W3C trace context where Temporal's OpenTelemetry interceptor reads it."""
+    if delivery.traceparent is None:
+        return {}
+    carrier = {"traceparent": delivery.traceparent}
+    if delivery.tracestate is not None:
+        carrier["tracestate"] = delivery.tracestate
+    return {"_tracer-data": Payload(metadata=_JSON_PLAIN, data=json.dumps(carrier).encode())}
+
+
+def classify(error: RPCError) -> SignalResult:
+    """What Temporal's answer to a signal means for the delivery."""
+    status, message = error.status, error.message
+    match status:
+        case RPCStatusCode.NOT_FOUND:
+            return _classify_not_found(error)
+        case RPCStatusCode.INVALID_ARGUMENT:
+            return _classify_invalid(message)
+        case RPCStatusCode.RESOURCE_EXHAUSTED:
+            return _classify_exhausted(error)
+        case RPCStatusCode.UNAVAILABLE:
+            return TryAgain(Reason.TEMPORAL_UNAVAILABLE, message, outage=True)
+        case RPCStatusCode.CANCELLED | RPCStatusCode.DEADLINE_EXCEEDED:
+            return TryAgain(Reason.TEMPORAL_TIMEOUT, message, outage=True)
+        case RPCStatusCode.PERMISSION_DENIED | RPCStatusCode.UNAUTHENTICATED:
+            return TryAgain(Reason.PERMISSION_DENIED, message, outage=True)
+        case _:
+            return TryAgain(Reason.TEMPORAL_ERROR, f"{status.name}: {message}", outage=False)
+
+
+def _classify_not_found(error: RPCError) -> SignalResult:
+    if _has_detail(error, NamespaceNotFoundFailure.DESCRIPTOR.full_name):
+        return TryAgain(Reason.NAMESPACE_NOT_FOUND, error.message, outage=True)
+    if "already completed" in error.message:
+        return Refused(Reason.RUN_CLOSED, error.message)
+    return Refused(Reason.RUN_NOT_FOUND, error.message)
+
+
+def _classify_invalid(message: str) -> SignalResult:
+    lowered = message.lower()
+    if "limit for signal events" in lowered:
+        return Refused(Reason.SIGNAL_LIMIT, message)
+    if "size exceeds limit" in lowered:
+        return Refused(Reason.PAYLOAD_TOO_LARGE, message)
+    return Refused(Reason.INVALID_TARGET, message)
+
+
+def _classify_exhausted(error: RPCError) -> SignalResult:
+    # gRPC's own refusal of a message over 4 MiB has the status of an overloaded server.
+    if "larger than max" in error.message:
+        return Refused(Reason.PAYLOAD_TOO_LARGE, error.message)
+    return TryAgain(Reason.TEMPORAL_BUSY, error.message, outage=not _one_workflow_is_busy(error))
+
+
+def _one_workflow_is_busy(error: RPCError) -> bool:
+    for detail in error.grpc_status.details:
+        failure = ResourceExhaustedFailure()
+        if detail.Is(failure.DESCRIPTOR) and detail.Unpack(failure):
+            return failure.cause == ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW
+    return False
+
+
+def _has_detail(error: RPCError, full_name: str) -> bool:
+    return any(detail.type_url.endswith(f"/{full_name}") for detail in error.grpc_status.details)

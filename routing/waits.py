@@ -1,0 +1,210 @@
+"""Registering and closing waits, under the same locks that matching takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from correlation.event import EventName, TenantId
+from correlation.key import CorrelationKey, lock_hash
+from correlation.reason import Reason
+from pointsman.contract import Cardinality, Disposition, WaitKind
+from routing.database import Connection, Database
+from routing.faults import WaitConflict
+from routing.incoming import RunId, WaitId, WorkflowId
+from routing.statements import (
+    CLOSE_WAITS,
+    DISPOSE_DELIVERIES,
+    KEYS_OF_WAITS,
+    KNOWN_WAITS,
+    LOCK_KEYS,
+    REGISTER_WAITS,
+    REOFFER_EVENTS,
+    SETTLE_CLOSED,
+    STATUS_OF_WAITS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A run's registered interest in (tenant, event name, correlation key)."""
+
+    tenant: TenantId
+    wait_id: WaitId
+    event_name: EventName
+    correlation_key: CorrelationKey
+    workflow_id: WorkflowId
+    run_id: RunId | None
+    signal_name: str
+    kind: WaitKind = WaitKind.EVENT
+    cardinality: Cardinality = Cardinality.ALL
+    filter: str | None = None
+    lookback: timedelta = timedelta(0)
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """How a wait stands after it was registered."""
+
+    wait_id: WaitId
+    status: str
+    """`waiting` or `closed` (a repeated registration of a wait that has ended since)."""
+    matched_events: int
+    """Events taken by the look-back; each is a delivery now."""
+    conflict: bool = False
+    """True when another wait is registered under this id; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What is said of a wait, by its workflow (a disposition) or by us (a reason)."""
+
+    tenant: TenantId
+    wait_id: WaitId
+    disposition: Disposition | None = None
+    event_id: str | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+
+    @property
+    def closes(self) -> bool:
+        """Whether the wait ends with it (one of kind `stream`: see `closes_streams`)."""
+        return self.disposition not in (Disposition.FILTERED, Disposition.LATE)
+
+    @property
+    def closes_streams(self) -> bool:
+        """Whether it ends a stream, too: accepting one event of it does not."""
+        return self.closes and not (
+            self.disposition is Disposition.ACCEPTED and self.event_id is not None
+        )
+
+
+class Waits:
+    """The waits in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(self, waits: Sequence[Wait]) -> list[Registration]:
+        """Register a batch of waits; when this returns, it is committed.
+
+        Answers in the order given. Repeating a registration changes nothing. Raises
+        DatabaseUnavailable or RecordRefused.
+        """
+        unique = {(wait.tenant, wait.wait_id): wait for wait in waits}
+        async with self._database.transaction() as connection:
+            await connection.execute(LOCK_KEYS, {"hashes": _hashes(unique.values())})
+            columns = _wait_columns(list(unique.values()))
+            cursor = await connection.execute(REGISTER_WAITS, columns)
+            rows = await cursor.fetchall()
+            answers = {
+                (row[0], row[1]): Registration(row[1], "waiting", row[3]) for row in rows if row[2]
+            }
+            known = [wait for identity, wait in unique.items() if identity not in answers]
+            if known:
+                answers |= await _known(connection, known)
+        return [answers[wait.tenant, wait.wait_id] for wait in waits]
+
+    async def close(self, closings: Sequence[Closing]) -> list[str]:
+        """Apply what is said of waits; when this returns, it is committed.
+
+        Answers each closing with the wait's status: `waiting`, `closed` or `unknown`. What an
+        exclusive wait gives back goes to the next exclusive wait in line. Raises
+        DatabaseUnavailable or RecordRefused.
+        """
+        parameters = _closing_columns(closings)
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(KEYS_OF_WAITS, parameters)
+            hashes = sorted({lock_hash(*row) for row in await cursor.fetchall()})
+            await connection.execute(LOCK_KEYS, {"hashes": hashes})
+            if said := [closing for closing in closings if _speaks_of_event(closing)]:
+                await connection.execute(DISPOSE_DELIVERIES, _closing_columns(said))
+            if closed := [closing for closing in closings if closing.closes]:
+                await connection.execute(CLOSE_WAITS, _closing_columns(closed))
+            await connection.execute(SETTLE_CLOSED, parameters)
+            await connection.execute(REOFFER_EVENTS, parameters)
+            cursor = await connection.execute(STATUS_OF_WAITS, parameters)
+            statuses = {(row[0], row[1]): str(row[2]) for row in await cursor.fetchall()}
+        return [statuses.get((closing.tenant, closing.wait_id), "unknown") for closing in closings]
+
+
+def _speaks_of_event(closing: Closing) -> bool:
+    return closing.disposition is not None and closing.event_id is not None
+
+
+async def _known(
+    connection: Connection, waits: Sequence[Wait]
+) -> dict[tuple[str, str], Registration]:
+    """How waits stand that were registered before."""
+    cursor = await connection.execute(
+        KNOWN_WAITS,
+        {
+            "tenants": [wait.tenant for wait in waits],
+            "wait_ids": [wait.wait_id for wait in waits],
+        },
+    )
+    rows = {(row[0], row[1]): row for row in await cursor.fetchall()}
+    return {
+        (wait.tenant, wait.wait_id): _registration(wait, rows[wait.tenant, wait.wait_id])
+        for wait in waits
+    }
+
+
+def _registration(wait: Wait, row: tuple[Any, ...]) -> Registration:
+    _, _, name, key, workflow_id, signal_name, kind, cardinality, status, matched = row
+    same = (name, key, workflow_id, signal_name, kind, cardinality) == (
+        wait.event_name,
+        wait.correlation_key,
+        wait.workflow_id,
+        wait.signal_name,
+        wait.kind.value,
+        wait.cardinality.value,
+    )
+    return Registration(wait.wait_id, status, matched, conflict=not same)
+
+
+def raise_conflict(wait: Wait) -> None:
+    """Say that another wait is registered under this one's id."""
+    raise WaitConflict(
+        f"wait_id {wait.wait_id!r} of tenant {wait.tenant!r} is registered with other content: "
+        "every wait needs an id of its own"
+    )
+
+
+def _hashes(waits: Iterable[Wait]) -> list[int]:
+    return sorted({lock_hash(wait.tenant, wait.event_name, wait.correlation_key) for wait in waits})
+
+
+def _wait_columns(waits: Sequence[Wait]) -> dict[str, object]:
+    return {
+        "tenants": [wait.tenant for wait in waits],
+        "wait_ids": [wait.wait_id for wait in waits],
+        "names": [wait.event_name for wait in waits],
+        "keys": [wait.correlation_key for wait in waits],
+        "hashes": [lock_hash(wait.tenant, wait.event_name, wait.correlation_key) for wait in waits],
+        "workflow_ids": [wait.workflow_id for wait in waits],
+        "run_ids": [wait.run_id for wait in waits],
+        "signal_names": [wait.signal_name for wait in waits],
+        "kinds": [wait.kind.value for wait in waits],
+        "cardinalities": [wait.cardinality.value for wait in waits],
+        "filters": [wait.filter for wait in waits],
+        "lookbacks": [wait.lookback for wait in waits],
+        "expiries": [wait.expires_at for wait in waits],
+    }
+
+
+def _closing_columns(closings: Sequence[Closing]) -> dict[str, object]:
+    return {
+        "tenants": [closing.tenant for closing in closings],
+        "wait_ids": [closing.wait_id for closing in closings],
+        "event_ids": [closing.event_id for closing in closings],
+        "dispositions": [
+            closing.disposition.value if closing.disposition else None for closing in closings
+        ],
+        "reasons": [closing.reason.value if closing.reason else None for closing in closings],
+        "details": [closing.detail for closing in closings],
+        "streams_too": [closing.closes_streams for closing in closings],
+    }

@@ -1,0 +1,72 @@
+"""Waking the delivering processes of other roles: a notification instead of polling.
+
+A notification may get lost (a pooler between, a reconnect): deliverers look by themselves as well,
+only less often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import psycopg
+import structlog
+
+from routing.database import Database
+from routing.faults import RoutingError
+from routing.gate import Backoff
+from routing.incoming import Delivery
+
+log = structlog.get_logger(__name__)
+
+CHANNEL: Final = "pointsman_deliveries"
+NOTIFY: Final = f"NOTIFY {CHANNEL}"
+LISTEN: Final = f"LISTEN {CHANNEL}"
+
+
+class RemoteDispatcher:
+    """Stands for the dispatchers of other processes, in a process that does not deliver."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._asked = asyncio.Event()
+
+    async def submit(self, deliveries: Sequence[Delivery]) -> None:
+        """Nothing is leased to a process that does not deliver."""
+        if deliveries:
+            raise ValueError("deliveries were leased to a process that does not deliver")
+
+    def wake(self) -> None:
+        """There are deliveries to be claimed; what is asked together is told once."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Pass wake-ups on until cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            try:
+                async with self._database.transaction() as connection:
+                    await connection.execute(NOTIFY)
+            except RoutingError as error:
+                log.warning("wakeup.lost", error=str(error))
+
+
+async def listen(database_url: str, wake: Callable[[], None], backoff: Backoff) -> None:
+    """Call `wake` at every notification, until cancelled; reconnects by itself."""
+    failures = 0
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                database_url, autocommit=True, application_name="pointsman-wakeups"
+            ) as connection:
+                await connection.execute(LISTEN)
+                failures = 0
+                wake()
+                async for _ in connection.notifies():
+                    wake()
+        except (psycopg.Error, OSError):
+            # Only logged by the pool's users: this one has a substitute, the deliverers' own look.
+            await asyncio.sleep(backoff.delay(failures).total_seconds())
+            failures += 1
