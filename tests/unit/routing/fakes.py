@@ -1,0 +1,110 @@
+"""Stand-ins for the database and for Temporal, and a clock that only a test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from correlation.event import EventId, EventName, TenantId
+from correlation.key import CorrelationKey
+from correlation.reason import Reason
+from routing.delivery_store import DeliveryStatus, Settlement
+from routing.faults import DatabaseUnavailable
+from routing.incoming import Delivery, WaitId, WorkflowId
+from routing.signalling import Delivered, SignalResult, TryAgain
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+OUTAGE = TryAgain(Reason.TEMPORAL_UNAVAILABLE, "down", outage=True)
+BUSY = TryAgain(Reason.TEMPORAL_BUSY, "busy", outage=False)
+
+_numbers = itertools.count(1)
+
+
+def a_delivery(workflow: str = "workflow", *, tenant: str = "acme") -> Delivery:
+    """A delivery with a fresh event id, to one workflow."""
+    number = next(_numbers)
+    return Delivery(
+        tenant=TenantId(tenant),
+        event_id=EventId(f"event-{number}"),
+        wait_id=WaitId("wait"),
+        event_name=EventName("NAME"),
+        correlation_key=CorrelationKey("key"),
+        workflow_id=WorkflowId(workflow),
+        signal_name="signal",
+        payload_text="{}",
+        received_at=NOW,
+        created_at=NOW,
+    )
+
+
+class FakeClock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class FakeStore:
+    """The table of deliveries, and what was written back to it."""
+
+    def __init__(self, lease: timedelta = timedelta(seconds=60)) -> None:
+        self.lease = lease
+        self.due: list[Delivery] = []
+        self.settled: list[Settlement] = []
+        self.claims: list[int] = []
+        self.available = asyncio.Event()
+        self.available.set()
+
+    async def claim(self, count: int) -> list[Delivery]:
+        self._check()
+        self.claims.append(count)
+        claimed, self.due = self.due[:count], self.due[count:]
+        return claimed
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
+        self._check()
+        self.settled.extend(settlements)
+        return [each for each in settlements if each.status is DeliveryStatus.DEAD]
+
+    def _check(self) -> None:
+        if not self.available.is_set():
+            raise DatabaseUnavailable("down")
+
+    def ends(self, status: DeliveryStatus) -> list[Delivery]:
+        """The deliveries that were written back with this status, in that order."""
+        return [each.delivery for each in self.settled if each.status is status]
+
+
+class FakeSignaller:
+    """Records what is sent; answers as it is told, when it is told."""
+
+    def __init__(self) -> None:
+        self.sent: list[Delivery] = []
+        self.answers: dict[str, SignalResult] = {}
+        """By workflow; any other gets Delivered."""
+        self.under_way: defaultdict[str, int] = defaultdict(int)
+        self.most_under_way = 0
+        self.held: dict[str, asyncio.Event] = {}
+        """Workflows whose signals hang until their event is set."""
+
+    async def signal(self, delivery: Delivery) -> SignalResult:
+        workflow = delivery.workflow_id
+        self.sent.append(delivery)
+        self.under_way[workflow] += 1
+        self.most_under_way = max(self.most_under_way, self.under_way[workflow])
+        try:
+            if workflow in self.held:
+                await self.held[workflow].wait()
+            return self.answers.get(workflow, Delivered())
+        finally:
+            self.under_way[workflow] -= 1
+
+    def sent_to(self, workflow: str) -> list[Delivery]:
+        """What was sent to one workflow, in that order."""
+        return [delivery for delivery in self.sent if delivery.workflow_id == workflow]

@@ -1,0 +1,180 @@
+"""The consumer's loop: an entry is acknowledged after its record is committed, never before."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from correlation.reason import Outcome, Reason
+from correlation.rules import NO_RULES
+from ingress.entry import Entry, EntryId, Reading, TrimmedEntry
+from ingress.envelope import raw_bytes
+from routing.faults import SchemaMismatch
+from routing.gate import Backoff
+from tests.unit.routing.fakes import a_delivery
+from tests.unit.worker.fakes import (
+    STREAM,
+    FakeDeadLetters,
+    FakeLedger,
+    FakeSink,
+    FakeSource,
+    an_entry,
+)
+from worker.consumer import Consumer
+from worker.recording import Recorder
+
+LIMIT = 10_000
+
+
+class Rig:
+    def __init__(self, *readings: Reading) -> None:
+        self.journal: list[str] = []
+        self.source = FakeSource(readings, self.journal)
+        self.ledger = FakeLedger(self.journal)
+        self.dead_letters = FakeDeadLetters()
+        self.sink = FakeSink(self.journal)
+        recorder = Recorder(
+            self.ledger,
+            self.dead_letters,
+            max_deliveries=2,
+            backoff=Backoff(),
+            sleep=self._sleep,
+        )
+        self.consumer = Consumer(
+            self.source, recorder, self.sink, lambda: NO_RULES, max_entry_bytes=LIMIT
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.journal.append("paused")
+
+
+async def test_a_reading_is_recorded_then_acknowledged_then_passed_on() -> None:
+    rig = Rig(Reading([an_entry(1), an_entry(2)]))
+    rig.ledger.deliveries = [a_delivery(), a_delivery()]
+    expected = list(rig.ledger.deliveries)
+
+    await rig.consumer.run_until_idle()
+
+    assert rig.journal == ["recorded", "acknowledged", "submitted"]
+    assert rig.ledger.events == ["event-1", "event-2"]
+    assert rig.source.acknowledged == ["1-0", "2-0"]
+    assert rig.sink.submitted == expected
+
+
+async def test_nothing_is_acknowledged_while_nothing_can_be_recorded() -> None:
+    rig = Rig(Reading([an_entry(1)]))
+    rig.ledger.outages = 3
+
+    await rig.consumer.run_until_idle()
+
+    assert rig.journal == ["paused"] * 3 + ["recorded", "acknowledged", "submitted"]
+
+
+async def test_nothing_is_acknowledged_when_recording_ends_in_an_error() -> None:
+    rig = Rig(Reading([an_entry(1)]))
+
+    async def fail(*_: object) -> None:
+        raise SchemaMismatch("newer")
+
+    rig.ledger.record = fail  # type: ignore[assignment,method-assign]
+
+    with pytest.raises(SchemaMismatch):
+        await rig.consumer.run_until_idle()
+
+    assert rig.source.acknowledged == []
+
+
+async def test_a_malformed_entry_is_audited_with_its_bytes_and_harms_no_neighbour() -> None:
+    broken = Entry(STREAM, EntryId("2-0"), {b"event_id": b"\xff\xfe", b"tenant": b"acme"})
+    rig = Rig(Reading([an_entry(1), broken, an_entry(3)]))
+
+    await rig.consumer.run_until_idle()
+
+    assert rig.ledger.events == ["event-1", "event-3"]
+    [rejected] = rig.ledger.rejected
+    assert (rejected.outcome, rejected.reason) == (Outcome.MALFORMED, Reason.NOT_UTF8)
+    assert rejected.origin.entry_id == "2-0"
+    assert rejected.raw == raw_bytes(broken.fields)
+    assert rig.source.acknowledged == ["1-0", "2-0", "3-0"]
+
+
+async def test_what_is_kept_of_an_oversized_entry_is_bounded() -> None:
+    rig = Rig(Reading([an_entry(1, payload_json='{"a": "' + "x" * 3 * LIMIT + '"}')]))
+
+    await rig.consumer.run_until_idle()
+
+    [rejected] = rig.ledger.rejected
+    assert rejected.reason is Reason.ENTRY_TOO_LARGE
+    assert len(rejected.raw) == LIMIT
+
+
+async def test_an_entry_that_was_trimmed_while_pending_leaves_a_row_with_its_id() -> None:
+    rig = Rig(Reading([an_entry(1)], [TrimmedEntry(STREAM, EntryId("0-7"))]))
+
+    await rig.consumer.run_until_idle()
+
+    [rejected] = rig.ledger.rejected
+    assert (rejected.outcome, rejected.reason) == (Outcome.REJECTED, Reason.TRIMMED)
+    assert (rejected.origin.stream, rejected.origin.entry_id) == ("stream", "0-7")
+    assert rig.ledger.events == ["event-1"]
+
+
+async def test_poison_is_acknowledged_after_it_was_set_aside() -> None:
+    rig = Rig(Reading([an_entry(1), an_entry(2)]))
+    rig.ledger.poison = {"event-2"}
+
+    await rig.consumer.run_until_idle()
+
+    assert [letter[0].entry_id for letter in rig.dead_letters.letters] == ["2-0"]
+    assert rig.source.acknowledged == ["1-0", "2-0"]
+
+
+async def test_deliveries_that_are_left_in_the_table_are_called_for() -> None:
+    rig = Rig(Reading([an_entry(1)]))
+    rig.ledger.left_to_claim = 2
+
+    await rig.consumer.run_until_idle()
+
+    assert rig.sink.wakes == 1
+
+
+async def test_a_consumer_that_is_told_to_stop_finishes_what_it_has_read() -> None:
+    rig = Rig(Reading([an_entry(1)]))
+    stopping, recording, may_go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    record = rig.ledger.record
+
+    async def slowly(*batch: object) -> object:
+        recording.set()
+        await may_go_on.wait()
+        return await record(*batch)  # type: ignore[arg-type]
+
+    rig.ledger.record = slowly  # type: ignore[assignment,method-assign]
+    running = asyncio.create_task(rig.consumer.run(stopping))
+    await recording.wait()
+    stopping.set()
+    may_go_on.set()
+
+    await asyncio.wait_for(running, timedelta(seconds=20).total_seconds())
+
+    assert rig.source.acknowledged == ["1-0"]
+
+
+async def test_a_consumer_that_is_told_to_stop_waits_for_no_entry() -> None:
+    rig = Rig()
+    stopping, reading = asyncio.Event(), asyncio.Event()
+
+    async def read_for_ever() -> Reading:
+        reading.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    rig.source.read = read_for_ever  # type: ignore[method-assign]
+    running = asyncio.create_task(rig.consumer.run(stopping))
+    await reading.wait()
+
+    stopping.set()
+    await asyncio.wait_for(running, 20)
+
+    assert rig.journal == []
