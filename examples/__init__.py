@@ -1,0 +1,1 @@
+"""Workflows that wait for business events; see README.md."""

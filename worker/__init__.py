@@ -1,0 +1,1 @@
+"""The processes: settings, composition, loops, the command line and the embedded servers."""

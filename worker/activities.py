@@ -1,0 +1,132 @@
+"""The two activities by which any Temporal SDK registers and closes waits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from correlation.event import EventName, TenantId
+from correlation.key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
+from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, RegisterWait
+from routing.faults import InvalidWait, RecordRefused, WaitConflict
+from routing.incoming import RunId, WaitId, WorkflowId
+from routing.waits import Closing, Registration, Wait, Waits, raise_conflict
+from worker.batching import Batcher
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class WaitActivities:
+    """Registers and closes waits for workflows; what comes together is written together.
+
+    A request that can never succeed fails with a non-retryable ApplicationError of type
+    `InvalidWait` or `WaitConflict`; anything else is retried by Temporal.
+    """
+
+    def __init__(self, waits: Waits, wake: Callable[[], None]) -> None:
+        self._registering: Batcher[Wait, Registration] = Batcher(waits.register)
+        self._closing: Batcher[Closing, str] = Batcher(waits.close)
+        self._wake = wake
+
+    @activity.defn(name=REGISTER_WAIT)
+    async def register_wait(self, request: RawValue) -> dict[str, Any]:
+        """Register a wait; `request` is a `RegisterWait`, the result a `RegisteredWait`."""
+        try:
+            wait = to_wait(_parsed(request, RegisterWait))
+            registration = await self._registering.call(wait)
+            if registration.conflict:
+                raise_conflict(wait)
+        except (InvalidWait, WaitConflict, RecordRefused) as error:
+            raise _refusal(error) from error
+        if registration.matched_events:
+            self._wake()
+        return {
+            "wait_id": wait.wait_id,
+            "correlation_key": wait.correlation_key,
+            "status": registration.status,
+            "matched_events": registration.matched_events,
+        }
+
+    @activity.defn(name=CLOSE_WAIT)
+    async def close_wait(self, request: RawValue) -> dict[str, Any]:
+        """Close a wait; `request` is a `CloseWait`, the result a `ClosedWait`."""
+        try:
+            closing = to_closing(_parsed(request, CloseWait))
+            status = await self._closing.call(closing)
+        except (InvalidWait, RecordRefused) as error:
+            raise _refusal(error) from error
+        # What an exclusive wait gives back may be due for the next in line.
+        self._wake()
+        return {"wait_id": closing.wait_id, "status": status}
+
+
+def to_wait(request: RegisterWait) -> Wait:
+    """The wait that a request asks for; raises InvalidWait when its key is unusable."""
+    return Wait(
+        tenant=TenantId(request.tenant),
+        wait_id=WaitId(request.wait_id),
+        event_name=EventName(request.event_name),
+        correlation_key=_key(request.correlation_key),
+        workflow_id=WorkflowId(request.workflow_id),
+        run_id=None if request.run_id is None else RunId(request.run_id),
+        signal_name=request.signal_name,
+        kind=request.kind,
+        cardinality=request.cardinality,
+        filter=request.filter,
+        lookback=timedelta(seconds=request.lookback_seconds),
+        expires_at=request.expires_at,
+    )
+
+
+def to_closing(request: CloseWait) -> Closing:
+    """The closing that a request asks for."""
+    return Closing(
+        TenantId(request.tenant),
+        WaitId(request.wait_id),
+        request.disposition,
+        request.event_id,
+    )
+
+
+def _key(value: object) -> CorrelationKey:
+    reading = canonical_key(value)
+    match reading:
+        case CanonicalKey(key):
+            return key
+        case NoValue():
+            raise InvalidWait("correlation_key is blank: a wait needs a business key")
+        case RefusedKey(reason, detail):
+            raise InvalidWait(f"correlation_key is unusable ({reason}): it is {detail}")
+
+
+def _parsed(request: RawValue, model: type[Model]) -> Model:
+    """Decode with exact numbers: a key must not pass through a float."""
+    try:
+        decoded = json.loads(request.payload.data, parse_float=Decimal)
+    except ValueError as error:
+        raise InvalidWait(f"the argument of the activity is not JSON: {error}") from error
+    try:
+        return model.model_validate(decoded)
+    except ValidationError as error:
+        raise InvalidWait(_described(error)) from error
+
+
+def _described(error: ValidationError) -> str:
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc']) or 'the argument'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False)
+    ]
+    return "; ".join(problems)
+
+
+def _refusal(error: Exception) -> ApplicationError:
+    kind = "WaitConflict" if isinstance(error, WaitConflict) else "InvalidWait"
+    return ApplicationError(str(error), type=kind, non_retryable=True)

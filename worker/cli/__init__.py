@@ -1,0 +1,73 @@
+"""The command `pointsman`: every command says in one line what went wrong, and exits non-zero."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated, Final
+
+import typer
+
+from worker.cli.audit_commands import events_app, waits_app
+from worker.cli.failures import said_of
+from worker.cli.publishing import publish_command
+from worker.cli.resolve import resolve_command
+from worker.cli.rules import rules_app
+from worker.cli.running import demo_command, dev_command, migrate_command, run_command
+from worker.cli.showing_settings import settings_command
+
+INTERRUPTED: Final = 130
+"""What shells report for a program that Ctrl-C ended."""
+
+app = typer.Typer(
+    name="pointsman",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Resumes Temporal workflows on business events.",
+)
+app.command("run")(run_command)
+app.command("migrate")(migrate_command)
+app.command("dev")(dev_command)
+app.command("demo")(demo_command)
+app.command("resolve")(resolve_command)
+app.add_typer(rules_app, name="rules")
+app.add_typer(events_app, name="events")
+app.add_typer(waits_app, name="waits")
+app.command("publish")(publish_command)
+app.command("settings")(settings_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"pointsman {version('pointsman-service')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _pointsman(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_print_version,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Resumes Temporal workflows on business events."""
+
+
+def main() -> None:
+    """The entry point. Exits with 2 for wrong settings or usage, with 1 for any other failure."""
+    try:
+        app()
+    except Exception as error:
+        failure = said_of(error)
+        if failure is None:
+            raise
+        print(f"pointsman: {failure.message}", file=sys.stderr)
+        sys.exit(failure.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,214 @@
+"""`pointsman events` and `pointsman waits`: looking at what happened, and at what is awaited.
+
+The audit, and with it the database driver, is imported on use: `--help` should not wait for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from correlation.key import CanonicalKey, canonical_key
+from correlation.reason import Outcome
+from routing.audit_records import EventFilter, WaitFilter
+from worker.cli.failures import CommandFailed
+from worker.cli.printing import clock, console, make_table, print_json, print_table
+from worker.cli.reading import ask_database
+from worker.cli.story import print_story, story_as_json
+from worker.setting_values import parse_duration
+
+events_app = typer.Typer(no_args_is_help=True, help="Ask the audit about events.")
+waits_app = typer.Typer(no_args_is_help=True, help="Look at what workflows wait for.")
+
+Tenant = Annotated[str | None, typer.Option("--tenant", help="Of this tenant only.")]
+Name = Annotated[str | None, typer.Option("--name", help="With this event name only.")]
+Key = Annotated[str | None, typer.Option("--key", help="With this correlation key only.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", help="Received after this time (RFC 3339), or so long ago (15m, 2h)."),
+]
+
+
+@events_app.callback()
+def _events() -> None:
+    """Ask the audit about events."""
+
+
+@waits_app.callback()
+def _waits() -> None:
+    """Look at what workflows wait for."""
+
+
+@events_app.command("list")
+def list_events_command(
+    tenant: Tenant = None,
+    name: Name = None,
+    key: Key = None,
+    outcome: Annotated[
+        Outcome | None, typer.Option("--outcome", help="That ended in this way only.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="For this reason only (no_open_wait, ...).")
+    ] = None,
+    since: Since = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List events, and entries that became none, the newest first."""
+    from routing.audit import list_events
+
+    wanted = EventFilter(
+        tenant=tenant,
+        name=name,
+        key=_canonical(key),
+        outcome=outcome,
+        reason=reason,
+        since=_moment(since),
+        limit=limit,
+    )
+    lines = ask_database(partial(list_events, wanted=wanted))
+    if as_json:
+        for line in lines:
+            print_json(line)
+        return
+    print_table(
+        ("received", "tenant", "event", "id", "key", "outcome", "reason", "woke"),
+        [
+            (
+                line.received_at,
+                line.tenant,
+                line.name,
+                line.event_id or f"(entry {line.entry_id})",
+                line.key,
+                line.outcome.value,
+                line.reason,
+                f"{line.delivered} of {line.matched}" if line.matched else "",
+            )
+            for line in lines
+        ],
+    )
+
+
+@events_app.command("show")
+def show_event_command(
+    event_id: Annotated[
+        str, typer.Argument(metavar="ID", help="An event's id, or a rejected entry's id.")
+    ],
+    tenant: Tenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell everything about one event: whom it woke and, where nobody, why."""
+    from routing.audit import event_story
+
+    stories = ask_database(partial(event_story, event_id=event_id, tenant=tenant))
+    if not stories:
+        whose = f" of tenant {tenant}" if tenant else ""
+        raise CommandFailed(
+            f"no event or rejected entry{whose} has the id {event_id!r}: either it never reached "
+            "the stream that is read, or it has not been read yet"
+        )
+    for story in stories:
+        if as_json:
+            print_json(story_as_json(story))
+        else:
+            print_story(story)
+
+
+@events_app.command("count")
+def count_events_command(
+    tenant: Tenant = None, since: Since = None, as_json: AsJson = False
+) -> None:
+    """Count events and rejected entries by tenant, outcome and reason."""
+    from routing.audit import count_outcomes
+
+    counts = ask_database(partial(count_outcomes, tenant=tenant, since=_moment(since)))
+    if as_json:
+        for count in counts:
+            print_json(count)
+        return
+    rows = [(c.tenant, c.outcome.value, c.reason, c.count) for c in counts]
+    print_table(("tenant", "outcome", "reason", "events"), rows)
+
+
+@waits_app.command("list")
+def list_waits_command(
+    tenant: Tenant = None,
+    name: Name = None,
+    key: Key = None,
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", help="Of this workflow id only.")
+    ] = None,
+    closed_too: Annotated[
+        bool, typer.Option("--all", help="Closed waits, too; the newest first.")
+    ] = False,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List open waits by event name and key, the oldest first."""
+    from routing.audit import list_waits
+
+    wanted = WaitFilter(
+        tenant=tenant,
+        name=name,
+        key=_canonical(key),
+        workflow_id=workflow,
+        closed_too=closed_too,
+        limit=limit,
+    )
+    waits = ask_database(partial(list_waits, wanted=wanted))
+    if as_json:
+        for wait in waits:
+            print_json(wait)
+        return
+    rows = [_wait_row(asdict(wait)) for wait in waits]
+    columns = ("tenant", "event", "key", "workflow", "wait", "status", "registered", "expires")
+    console().print(make_table(columns, rows))
+
+
+def _wait_row(wait: dict[str, Any]) -> tuple[str | None, ...]:
+    end = wait["disposition"] or wait["reason"]
+    return (
+        wait["tenant"],
+        wait["name"],
+        wait["correlation_key"],
+        wait["workflow_id"],
+        wait["wait_id"],
+        f"{wait['status']} ({end})" if end else wait["status"],
+        clock(wait["registered_at"]),
+        clock(wait["expires_at"]),
+    )
+
+
+def _canonical(key: str | None) -> str | None:
+    if key is None:
+        return None
+    found = canonical_key(key)
+    if not isinstance(found, CanonicalKey):
+        raise typer.BadParameter("is no usable correlation key", param_hint="--key")
+    return found.key
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.now(UTC) - parse_duration(text)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise typer.BadParameter(
+            "expected a duration such as 15m, or a time with its offset such as "
+            "2026-11-21T10:00:00Z",
+            param_hint="--since",
+        )
+    return moment

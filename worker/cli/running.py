@@ -1,0 +1,101 @@
+"""`pointsman run`, `migrate`, `dev` and `demo`: the commands that start something."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from worker.cli.reading import settings_with_warnings
+from worker.settings import PREFIX, Settings, load_settings
+from worker.settings_error import known_variables, unknown_variables
+
+TERMINATED: Final = 143
+"""What shells report for a program that SIGTERM ended."""
+
+# Beside the packages: the service is always installed from its own checkout.
+EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
+
+
+def run_command(
+    roles: Annotated[
+        str | None,
+        typer.Option("--roles", help="What this process does: consumer,delivery,worker,sweeper."),
+    ] = None,
+) -> None:
+    """Run the service until SIGTERM or Ctrl-C; what is in hand is finished first."""
+    # Imported on use: the Temporal client loads a native library, which other commands never need.
+    import structlog
+
+    from worker.composition import run
+    from worker.logs import configure_logs
+
+    settings = load_settings(roles=roles)
+    configure_logs(log_level=settings.log_level, log_format=settings.log_format)
+    log = structlog.get_logger("pointsman")
+    for stranger in unknown_variables(os.environ, known_variables(Settings, PREFIX), PREFIX):
+        log.warning("setting.ignored", variable=stranger.name, nearest=stranger.nearest)
+    asyncio.run(run(settings))
+
+
+def migrate_command() -> None:
+    """Bring the database's schema up to date; harmless when it is already."""
+    from routing.migrations import migrate
+
+    settings = settings_with_warnings()
+    before, after = migrate(settings.database_url.get_secret_value())
+    if before == after:
+        typer.echo(f"the schema is at version {after} already")
+    else:
+        typer.echo(f"migrated the schema from {before or 'nothing'} to version {after}")
+
+
+def dev_command(
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Keep the servers' data there; without it none is kept."),
+    ] = None,
+) -> None:
+    """Start Redis, Postgres, Temporal and the service on this machine, until Ctrl-C."""
+    from worker.dev import dev
+
+    raise typer.Exit(_run_to_the_end(dev(folder)))
+
+
+def demo_command(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")
+    ] = False,
+    examples: Annotated[
+        Path,
+        typer.Option(
+            "--examples", help="Folder of the example events and workflows.", show_default=False
+        ),
+    ] = EXAMPLES,
+) -> None:
+    """Send a file of example events through real servers and show whom each one woke.
+
+    Exits with 0 only when everything went as the file says it should.
+    """
+    from worker.demo import demo
+
+    raise typer.Exit(_run_to_the_end(demo(examples, keep=keep)))
+
+
+def _run_to_the_end(program: Coroutine[Any, Any, int]) -> int:
+    """Run it; SIGTERM, like Ctrl-C, lets it stop whatever it has started."""
+
+    async def stoppable() -> int:
+        task = asyncio.ensure_future(program)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await task
+
+    try:
+        return asyncio.run(stoppable())
+    except asyncio.CancelledError:
+        return TERMINATED

@@ -1,0 +1,139 @@
+"""The example files: what is published, what is started, and what should come of both."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from correlation.reason import Outcome, Reason
+from worker.operator_error import OperatorError
+
+Row = TypeVar("Row")
+
+EVENTS_FILE = "events.jsonl"
+WORKFLOWS_FILE = "workflows.jsonl"
+RULES_FILE = "rules.toml"
+
+
+class ExamplesError(OperatorError):
+    """An example file is missing or wrong; the message names the file and the line."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Bytes(_Model):
+    base64: str
+
+
+class _Long(_Model):
+    repeat: str
+    times: int
+
+
+class Repeats(_Model):
+    """The entry holds an event that came before: no row of its own, nobody is woken."""
+
+    repeats: Literal[True]
+
+
+class Ends(_Model):
+    """How an entry should end: its row's outcome and reason, and the workflows it signals."""
+
+    outcome: Outcome
+    reason: Reason | None = None
+    wakes: tuple[str, ...] = ()
+    """Ids of the workflows that accept the event."""
+    refused_by: tuple[str, ...] = ()
+    """Ids of the workflows whose own filter refuses it."""
+
+
+Expectation: TypeAlias = Repeats | Ends
+
+
+class _Line(_Model):
+    entry: Mapping[str, str | _Bytes | _Long]
+    expect: Repeats | Ends
+
+
+class ExampleWorkflow(_Model):
+    """A workflow to start, and the result that it should return."""
+
+    workflow_id: str
+    workflow_type: str
+    start: Literal["before", "after"]
+    """Before the events are published, or after they have all been recorded."""
+    waits: int
+    """How many waits it registers."""
+    input: Mapping[str, Any]
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleEntry:
+    """A stream entry, and how it should end."""
+
+    line: int
+    fields: Mapping[bytes, bytes]
+    expect: Expectation
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Everything the folder says."""
+
+    entries: Sequence[ExampleEntry]
+    workflows: Sequence[ExampleWorkflow]
+    rules_file: Path
+
+    def starting(self, moment: Literal["before", "after"]) -> Sequence[ExampleWorkflow]:
+        """The workflows that are started before, or after, the events are published."""
+        return [workflow for workflow in self.workflows if workflow.start == moment]
+
+
+def read_examples(folder: Path) -> Examples:
+    """Read the three example files; raises ExamplesError."""
+    folder = folder.absolute()
+    rules_file = folder / RULES_FILE
+    if not rules_file.is_file():
+        raise ExamplesError(f"{rules_file} does not exist; --examples names another folder")
+    lines = _read(folder / EVENTS_FILE, TypeAdapter(_Line))
+    entries = [ExampleEntry(n, _fields(line), line.expect) for n, line in enumerate(lines, 1)]
+    workflows = _read(folder / WORKFLOWS_FILE, TypeAdapter(ExampleWorkflow))
+    return Examples(entries, workflows, rules_file)
+
+
+def _read(path: Path, kind: TypeAdapter[Row]) -> Sequence[Row]:
+    rows = []
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise ExamplesError(f"{path} cannot be read: {error.strerror}") from None
+    for number, line in enumerate(lines, start=1):
+        try:
+            if line.strip():
+                rows.append(kind.validate_python(json.loads(line)))
+        except (ValidationError, ValueError) as error:
+            raise ExamplesError(f"{path}, line {number}: {error}") from None
+    return rows
+
+
+def _fields(line: _Line) -> Mapping[bytes, bytes]:
+    return {name.encode(): _value(value) for name, value in line.entry.items()}
+
+
+def _value(value: str | _Bytes | _Long) -> bytes:
+    match value:
+        case str():
+            return value.encode()
+        case _Bytes():
+            return base64.b64decode(value.base64)
+        case _Long():
+            return (value.repeat * value.times).encode()

@@ -1,0 +1,108 @@
+"""What the demo prints when everything is settled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Console
+
+from routing.audit_records import EventLine
+from worker.addresses import as_exports
+from worker.cli.printing import Cell, make_table
+from worker.demo.examples import Examples, ExampleWorkflow
+from worker.demo.findings import Audited, Difference
+from worker.demo.runs import Run
+from worker.demo.stream import published_at
+
+
+def print_report(
+    screen: Console,
+    audited: Audited,
+    workflows: Sequence[ExampleWorkflow],
+    runs: Mapping[str, Run],
+) -> None:
+    """Events by outcome and reason; each workflow with what woke it, and how fast."""
+    screen.print()
+    screen.print(_outcomes(list(audited.lines.values())))
+    screen.print()
+    columns = ("workflow", "status", "woken by", "ms after the XADD")
+    rows = [_run_row(workflow, runs, audited) for workflow in workflows]
+    screen.print(make_table(columns, rows, title="Workflows"))
+    screen.print()
+
+
+def print_differences(screen: Console, differences: Sequence[Difference], entries: int) -> None:
+    """What went otherwise than the file says."""
+    if not differences:
+        screen.print(f"All {entries} entries and their workflows ended as the file says.\n")
+        return
+    rows = [(each.where, each.expected, each.found) for each in differences]
+    table = make_table(("where", "expected", "found"), rows, title="Differences to the file")
+    screen.print(table)
+    screen.print()
+
+
+def _outcomes(lines: Sequence[EventLine]) -> object:
+    counts = Counter((line.outcome, line.reason) for line in lines)
+    order = {outcome: place for place, outcome in enumerate(type(lines[0].outcome))}
+    rows: list[Sequence[Cell]] = [
+        (outcome.value, reason, count)
+        for (outcome, reason), count in sorted(
+            counts.items(), key=lambda item: (order[item[0][0]], -item[1])
+        )
+    ]
+    return make_table(("outcome", "reason", "events"), rows, title="Events")
+
+
+def _run_row(
+    workflow: ExampleWorkflow, runs: Mapping[str, Run], audited: Audited
+) -> Sequence[Cell]:
+    run = runs[workflow.workflow_id]
+    if isinstance(run.result, str):
+        return workflow.workflow_id, run.result, "", ""
+    tenant = str(workflow.input["tenant"])
+    woken_by = list(_woken_by(run))
+    times = [_milliseconds(tenant, event_id, run, audited) for event_id in woken_by]
+    latency = ", ".join(times)
+    if workflow.start == "after" and latency:
+        latency = "looked back"
+    return workflow.workflow_id, str(run.result["status"]), ", ".join(woken_by), latency
+
+
+def _woken_by(run: Run) -> Iterator[str]:
+    if isinstance(run.result, str):
+        return
+    event_ids = run.result.get("event_ids") or [run.result.get("event_id")]
+    yield from (event_id for event_id in event_ids if event_id)
+
+
+def _milliseconds(tenant: str, event_id: str, run: Run, audited: Audited) -> str:
+    signalled = run.signalled_at.get(event_id)
+    story = audited.stories.get((tenant, event_id))
+    if signalled is None or story is None or story.event is None:
+        return "?"
+    return f"{1000 * (signalled - published_at(story.event.entry_id)):.0f}"
+
+
+def print_further(
+    screen: Console, environment: Mapping[str, str], examples: Examples, *, keep: bool
+) -> None:
+    """How to look further: the commands, and where they find the servers."""
+    woken = next(each for each in examples.workflows if each.result.get("event_id"))
+    commands = (
+        f"pointsman events show {woken.result['event_id']}",
+        "pointsman events list --outcome unresolved",
+        "pointsman events list --tenant acme --json",
+        "pointsman waits list --all",
+        "pointsman publish INVOICE_PAID --tenant acme --key INV-7001",
+    )
+    if not keep:
+        screen.print("To look further, let everything run on with ./dev demo --keep, and ask:")
+        screen.print(f"  {commands[0]}\n")
+        return
+    screen.print("Everything keeps running until Ctrl-C. In another terminal:\n")
+    screen.print(as_exports(environment), soft_wrap=True)
+    screen.print()
+    for command in commands:
+        screen.print(command, soft_wrap=True)

@@ -1,0 +1,46 @@
+"""`pointsman dev`: all servers and the service on one machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from routing.migrations import migrate
+from worker.addresses import as_exports, environment_for
+from worker.embedded import embedded_servers
+from worker.programs import SERVICE, running, until_interrupted
+
+
+async def dev(folder: Path | None) -> int:
+    """Run until Ctrl-C; the exit code. With a folder the servers' data outlives this run.
+
+    Raises ServerUnavailable, or ProgramEnded when the service ends by itself.
+    """
+    with _data_folder(folder) as data:
+        durable = folder is not None
+        async with embedded_servers(data, announce=_say, durable=durable, ui=True) as servers:
+            await asyncio.to_thread(migrate, servers.database_url)
+            environment = environment_for(servers)
+            _say(f"\nFor another terminal:\n\n{as_exports(environment)}\n")
+            async with running(
+                "the service", SERVICE, environment=environment, folder=Path.cwd()
+            ) as service:
+                _say("The service is running; Ctrl-C ends everything.\n")
+                await until_interrupted([service])
+    return 0
+
+
+@contextmanager
+def _data_folder(folder: Path | None) -> Generator[Path]:
+    if folder is not None:
+        yield folder.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="pointsman-dev-") as temporary:
+        yield Path(temporary)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is what the command prints

@@ -1,0 +1,151 @@
+"""Recording a batch whatever happens: an outage is waited for, a poison entry is set aside.
+
+The two are different things. While Postgres is away nothing counts against any entry. Only an
+entry that a healthy database refuses, alone, again and again, goes to the dead letters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol
+
+import structlog
+
+from correlation.reason import Outcome, Reason
+from ingress.entry import Entry
+from ingress.envelope import raw_bytes
+from routing.faults import DatabaseUnavailable, RecordRefused
+from routing.gate import Backoff
+from routing.incoming import IncomingEvent, Origin, Recorded, RejectedEntry
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """An entry and what is to be recorded of it. A trimmed entry has no content any more."""
+
+    entry: Entry | None
+    content: IncomingEvent | RejectedEntry
+
+
+class Ledger(Protocol):
+    """Where batches are recorded, in one transaction each."""
+
+    async def record(
+        self, events: Sequence[IncomingEvent], rejected: Sequence[RejectedEntry] = ()
+    ) -> Recorded:
+        """Record a batch; raises DatabaseUnavailable or RecordRefused."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """Where entries go that can never be recorded."""
+
+    async def set_aside(self, entry: Entry, reason: Reason, detail: str) -> None:
+        """Keep the entry whole for an operator; returns when it is safe."""
+        ...
+
+
+class Recorder:
+    """Records batches; returns only when every entry of a batch has its end."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        dead_letters: DeadLetters,
+        *,
+        max_deliveries: int,
+        backoff: Backoff,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._ledger = ledger
+        self._dead_letters = dead_letters
+        self._max_deliveries = max_deliveries
+        self._backoff = backoff
+        self._sleep = sleep
+
+    async def record(self, recordings: Sequence[Recording]) -> Recorded:
+        """Record a batch, halving it around what the database refuses."""
+        try:
+            return await self._record_through_outages(recordings)
+        except RecordRefused as refusal:
+            if len(recordings) == 1:
+                return await self._insist(recordings[0], refusal)
+        middle = len(recordings) // 2
+        return _joined(
+            [await self.record(recordings[:middle]), await self.record(recordings[middle:])]
+        )
+
+    async def _record_through_outages(self, recordings: Sequence[Recording]) -> Recorded:
+        events, rejected = _separated(recordings)
+        failures = 0
+        while True:
+            try:
+                recorded = await self._ledger.record(events, rejected)
+            except DatabaseUnavailable as error:
+                if failures == 0:
+                    log.warning("postgres.lost", error=str(error), entries=len(recordings))
+                await self._sleep(self._backoff.delay(failures).total_seconds())
+                failures += 1
+                continue
+            if failures:
+                log.info("postgres.recovered", failures=failures)
+            return recorded
+
+    async def _insist(self, recording: Recording, refusal: RecordRefused) -> Recorded:
+        """Give an entry that is refused alone its remaining chances, then set it aside."""
+        for failures in range(self._max_deliveries - 1):
+            await self._sleep(self._backoff.delay(failures).total_seconds())
+            try:
+                return await self._record_through_outages([recording])
+            except RecordRefused as error:
+                refusal = error
+        return await self._set_aside(recording, refusal)
+
+    async def _set_aside(self, recording: Recording, refusal: RecordRefused) -> Recorded:
+        entry, detail = recording.entry, str(refusal)
+        origin = recording.content.origin
+        log.error(
+            "entry.dead_lettered", stream=origin.stream, entry_id=origin.entry_id, error=detail
+        )
+        if entry is None:
+            return Recorded()
+        await self._dead_letters.set_aside(entry, Reason.POISON, detail)
+        try:
+            return await self._record_through_outages([Recording(entry, _poison(entry, detail))])
+        except RecordRefused as error:
+            log.warning("entry.unaudited", entry_id=origin.entry_id, error=str(error))
+            return Recorded()
+
+
+def _separated(
+    recordings: Sequence[Recording],
+) -> tuple[list[IncomingEvent], list[RejectedEntry]]:
+    contents = [recording.content for recording in recordings]
+    return (
+        [content for content in contents if isinstance(content, IncomingEvent)],
+        [content for content in contents if isinstance(content, RejectedEntry)],
+    )
+
+
+def _poison(entry: Entry, detail: str) -> RejectedEntry:
+    """The audit row of a poison entry: of the entry alone, whatever its content is."""
+    return RejectedEntry(
+        origin=Origin(entry.stream, entry.entry_id),
+        outcome=Outcome.REJECTED,
+        reason=Reason.POISON,
+        detail=detail,
+        raw=raw_bytes(entry.fields),
+    )
+
+
+def _joined(parts: Sequence[Recorded]) -> Recorded:
+    return Recorded(
+        list(chain.from_iterable(part.events for part in parts)),
+        list(chain.from_iterable(part.deliveries for part in parts)),
+        sum(part.left_to_claim for part in parts),
+    )

@@ -1,0 +1,290 @@
+"""Every setting of the service: read once from the environment, checked, then frozen."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    NoDecode,
+    SettingsConfigDict,
+)
+
+from pointsman import contract
+from worker.rules_source import RULES_VARIABLE
+from worker.setting_values import (
+    DatabaseUrl,
+    Duration,
+    Names,
+    RedisUrl,
+    Size,
+    format_list,
+    split_list,
+)
+from worker.settings_error import SettingsError, problems_of
+from worker.temporal_settings import TemporalSettings
+
+PREFIX: Final = "POINTSMAN_"
+MEBIBYTE: Final = 2**20
+ZERO: Final = timedelta()
+
+
+class Role(StrEnum):
+    """What a process does; by default one process does everything."""
+
+    CONSUMER = "consumer"
+    """Reads the stream, matches and records."""
+    DELIVERY = "delivery"
+    """Signals and launches workflows from the recorded rows."""
+    WORKER = "worker"
+    """Serves the activities that register and close waits."""
+    SWEEPER = "sweeper"
+    """Retires expired waits and events, and waits whose run is gone."""
+
+
+def _known_roles(value: object) -> object:
+    names = split_list(value)
+    if isinstance(names, tuple) and "api" in names:
+        known = ", ".join(Role)
+        raise ValueError(f"the role api does not exist in this version; the roles are {known}")
+    return names
+
+
+def _consumer_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+Roles = Annotated[
+    frozenset[Role],
+    NoDecode,
+    BeforeValidator(_known_roles),
+    PlainSerializer(lambda roles: format_list(sorted(roles))),
+]
+
+
+class Settings(TemporalSettings):
+    """All settings. Addresses and keys are secrets: no `repr` and no error shows a password.
+
+    Only the environment counts: no `.env` file of whatever folder the process starts in.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+    )
+
+    redis_url: RedisUrl = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis that holds the stream.",
+    )
+    database_url: DatabaseUrl = Field(
+        default=SecretStr("postgresql://127.0.0.1:5432/pointsman"),
+        description="Postgres database (15 or newer) of waits, deliveries and the audit.",
+    )
+    database_pool_size: int = Field(
+        default=10,
+        ge=2,
+        le=200,
+        description="Connections that one process keeps at most.",
+    )
+    statement_timeout: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=ZERO,
+        description="Longest time of one SQL statement.",
+    )
+    lock_timeout: Duration = Field(
+        default=timedelta(seconds=10),
+        gt=ZERO,
+        description="Longest wait for a lock in Postgres.",
+    )
+
+    stream: Names = Field(
+        default=(contract.STREAM,),
+        min_length=1,
+        description="Stream that is read; several are separated by commas.",
+    )
+    group: str = Field(
+        default=contract.CONSUMER_GROUP,
+        min_length=1,
+        description="Consumer group on the stream.",
+    )
+    consumer: str = Field(
+        default_factory=_consumer_name,
+        min_length=1,
+        max_length=255,
+        description="Name of this process in the group; unset: host, process id and a random part.",
+    )
+    batch_count: int = Field(
+        default=500,
+        ge=1,
+        le=1000,
+        description="Entries that are read and recorded together.",
+    )
+    batch_bytes: Size = Field(
+        default=8 * MEBIBYTE,
+        ge=1024,
+        description="Size of a batch at most; one entry always fits.",
+    )
+    max_entry_bytes: Size = Field(
+        default=MEBIBYTE, ge=1024, description="A larger entry is audited as malformed."
+    )
+    block: Duration = Field(
+        default=timedelta(seconds=2),
+        gt=ZERO,
+        le=timedelta(minutes=1),
+        description="How long one read waits for new entries.",
+    )
+    claim_idle: Duration = Field(
+        default=timedelta(minutes=1),
+        gt=ZERO,
+        description="An entry pending this long is taken over from its consumer.",
+    )
+    claim_period: Duration = Field(
+        default=timedelta(seconds=15),
+        gt=ZERO,
+        description="How often such entries are looked for.",
+    )
+    max_deliveries: int = Field(
+        default=5,
+        ge=1,
+        description="An entry that fails alone this often in a healthy database is dead-lettered.",
+    )
+    buffer_ttl: Duration = Field(
+        default=timedelta(days=7),
+        ge=ZERO,
+        description="How long an event stays available to the look-back of a later wait.",
+    )
+
+    roles: Roles = Field(
+        default=frozenset(Role),
+        min_length=1,
+        description=f"What this process does, separated by commas: {', '.join(Role)}.",
+    )
+    task_queue: str = Field(
+        default=contract.TASK_QUEUE,
+        min_length=1,
+        description="Temporal task queue of the activities that register and close waits.",
+    )
+    delivery_concurrency: int = Field(
+        default=50, ge=1, le=1000, description="Signals in flight at once."
+    )
+    delivery_lease: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=ZERO,
+        description="A delivery whose owner has been silent this long is taken over.",
+    )
+    signal_timeout: Duration = Field(
+        default=timedelta(seconds=5),
+        gt=ZERO,
+        description="Longest time of one call to Temporal.",
+    )
+    run_not_found_grace: Duration = Field(
+        default=timedelta(minutes=1),
+        ge=ZERO,
+        description="How long a signal to an unknown workflow is tried again.",
+    )
+    backoff_initial: Duration = Field(
+        default=timedelta(milliseconds=200),
+        gt=ZERO,
+        description="Pause after a first failure; it doubles with each further one.",
+    )
+    backoff_maximum: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=ZERO,
+        description="Longest pause between two tries.",
+    )
+    sweep_period: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=ZERO,
+        description="How often expired waits and events are retired.",
+    )
+    reconcile_period: Duration = Field(
+        default=timedelta(minutes=5),
+        gt=ZERO,
+        description="How often every open wait is compared with Temporal's runs.",
+    )
+    shutdown_grace: Duration = Field(
+        default=timedelta(seconds=10),
+        gt=ZERO,
+        description="After SIGTERM, work in hand is finished within this time.",
+    )
+
+    correlation_paths_json: str | None = Field(
+        default=None,
+        validation_alias=RULES_VARIABLE,
+        description='Correlation rules as a JSON object: `{"INVOICE_PAID": ["invoice.id"]}`.',
+    )
+    rules_file: Path | None = Field(
+        default=None,
+        description="Correlation rules as a TOML, YAML or JSON file, instead.",
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe lines that are written."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto",
+        description="`auto`: for a person on a terminal, JSON lines otherwise.",
+    )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Settings:
+        problems = [
+            sentence
+            for broken, sentence in (
+                (
+                    self.max_entry_bytes > self.batch_bytes,
+                    _order("max_entry_bytes", "batch_bytes"),
+                ),
+                (
+                    self.backoff_initial > self.backoff_maximum,
+                    _order("backoff_initial", "backoff_maximum"),
+                ),
+                (
+                    self.signal_timeout >= self.delivery_lease,
+                    _order("signal_timeout", "delivery_lease"),
+                ),
+                (
+                    self.lock_timeout > self.statement_timeout,
+                    _order("lock_timeout", "statement_timeout"),
+                ),
+            )
+            if broken
+        ]
+        if self.rules_file is not None and (self.correlation_paths_json or "").strip():
+            problems.append(f"{PREFIX}RULES_FILE and {RULES_VARIABLE} are both set: choose one")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def load_settings(**given: str | None) -> Settings:
+    """The settings that the environment gives; those `given` with a value come first.
+
+    Raises SettingsError naming every wrong variable, without any secret.
+    """
+    chosen: dict[str, Any] = {name: text for name, text in given.items() if text is not None}
+    try:
+        return Settings(**chosen)
+    except ValidationError as error:
+        raise SettingsError(problems_of(error, Settings, PREFIX)) from None
+
+
+def _order(smaller: str, larger: str) -> str:
+    return f"{PREFIX}{smaller.upper()} must be less than {PREFIX}{larger.upper()}"

@@ -1,0 +1,65 @@
+"""The loops off the hot path: expiry and reconciliation, each on its period."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+
+from routing.faults import RoutingError
+from routing.reconcile import BEGINNING, Reconciler
+from routing.sweep import Sweeper
+
+log = structlog.get_logger(__name__)
+
+
+async def sweep_for_ever(sweeper: Sweeper, wake: Callable[[], None], period: timedelta) -> None:
+    """Expire waits and buffered events, once per period."""
+
+    async def sweep() -> None:
+        waits = await sweeper.expire_waits()
+        events = await sweeper.expire_events()
+        if waits or events:
+            log.info("sweeper.expired", waits=waits, events=events)
+        if waits:
+            wake()
+
+    await _periodically(sweep, period)
+
+
+async def reconcile_for_ever(
+    reconciler: Reconciler, wake: Callable[[], None], pause: timedelta, period: timedelta
+) -> None:
+    """Walk all open waits once per period, with a pause after each page."""
+
+    async def walk() -> None:
+        after: tuple[str, str] | None = BEGINNING
+        while after is not None:
+            page = await reconciler.look(after)
+            await reconciler.retire(page.ghosts)
+            for ghost in page.ghosts:
+                log.warning(
+                    "wait.retired",
+                    tenant=ghost.tenant,
+                    wait_id=ghost.wait_id,
+                    workflow_id=ghost.workflow_id,
+                    reason=ghost.reason,
+                )
+            if page.ghosts:
+                wake()
+            after = page.next_after
+            if after is not None:
+                await asyncio.sleep(pause.total_seconds())
+
+    await _periodically(walk, period)
+
+
+async def _periodically(act: Callable[[], Awaitable[None]], period: timedelta) -> None:
+    while True:
+        try:
+            await act()
+        except RoutingError as error:
+            log.warning("sweeper.postponed", error=str(error))
+        await asyncio.sleep(period.total_seconds())
