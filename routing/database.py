@@ -31,6 +31,8 @@ class DatabaseLimits:
 
 # Transaction-scoped (is_local = true), so that a transaction pooler such as pgbouncer may stand
 # between. Sent in one flush with the transaction's first statement.
+# Every statement has an index to go by; while the tables have no statistics the planner would
+# rather scan them, and a prepared statement keeps such a plan while they grow.
 LIMITS = """
 SELECT set_config('statement_timeout', %(statement)s, true),
        set_config('lock_timeout', %(lock)s, true),

@@ -13,7 +13,9 @@ CLAIM_LOCK: Final = 0x636C61696D
 # that died. The tenants with pending rows are found by skipping through the index
 # workflow_event_deliveries_due, and each gets an equal share: a backlog of one holds up no other.
 # A delivery is passed over while an earlier one of its workflow (index
-# workflow_event_deliveries_in_order) is not due or comes later in the order of claiming.
+# workflow_event_deliveries_in_order) is not due or comes later in the order of claiming; the
+# interval of nothing keeps the planner from looking for that one by due_at, and OFFSET 0 from
+# looking for those of all rows at once.
 CLAIM_DELIVERIES: Final = """
 WITH RECURSIVE tenants (tenant_id) AS (
     (SELECT tenant_id FROM workflow_event_deliveries WHERE status = 'pending'
@@ -32,7 +34,8 @@ WITH RECURSIVE tenants (tenant_id) AS (
             SELECT FROM workflow_event_deliveries AS earlier
             WHERE earlier.tenant_id = d.tenant_id AND earlier.workflow_id = d.workflow_id
               AND earlier.status = 'pending' AND earlier.position < d.position
-              AND (earlier.due_at, earlier.position) > (d.due_at, d.position))
+              AND (earlier.due_at + interval '0', earlier.position) > (d.due_at, d.position)
+            OFFSET 0)
         ORDER BY d.due_at, d.position LIMIT %(per_tenant)s
         FOR UPDATE SKIP LOCKED
     ) AS d

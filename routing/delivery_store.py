@@ -17,6 +17,7 @@ from routing.delivery_statements import (
     SETTLE_DELIVERIES,
 )
 from routing.incoming import Delivery
+from routing.statements import PLAN_ANEW
 from routing.waits import Closing, Waits
 
 _RUN_GONE = (Reason.RUN_CLOSED.value, Reason.RUN_NOT_FOUND.value)
@@ -66,6 +67,7 @@ class DeliveryStore:
             row = await turn.fetchone()
             if row is None or not row[0]:
                 return []
+            await connection.execute(PLAN_ANEW)
             cursor = await connection.execute(
                 CLAIM_DELIVERIES,
                 {

@@ -12,6 +12,7 @@ from correlation.event import TenantId
 from correlation.reason import Reason
 from routing.database import Database
 from routing.incoming import WaitId, WorkflowId
+from routing.statements import PLAN_ANEW
 from routing.waits import Closing, Waits
 
 # Walks all open waits in the order of the primary key, a page at a time; young ones are left
@@ -88,6 +89,7 @@ class Reconciler:
     async def look(self, after: tuple[str, str] = BEGINNING) -> Page:
         """Check one page of open waits; changes nothing."""
         async with self._database.transaction() as connection:
+            await connection.execute(PLAN_ANEW)
             cursor = await connection.execute(
                 OPEN_WAITS,
                 {

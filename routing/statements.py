@@ -242,6 +242,10 @@ FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
 JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
 """
 
+# Before statements that are less frequent, and that a plan kept from when the tables were small
+# would turn into a walk through all of a tenant's rows. Planning takes a millisecond or less.
+PLAN_ANEW: Final = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
+
 # The keys to lock before waits are closed: their own, and, because an exclusive wait gives back
 # what it did not accept, every key of the events that it was handed.
 KEYS_OF_WAITS: Final = """
@@ -275,7 +279,8 @@ WHERE d.tenant_id = i.tenant_id AND d.event_id = i.event_id AND d.wait_id = i.wa
   AND d.disposition IS NULL
 """
 
-# Closes waits; the first close stands.
+# Closes waits; the first close stands. Index: the primary key; `status = 'waiting'` would invite
+# the planner to walk all of workflow_run_waits_open.
 CLOSE_WAITS: Final = """
 UPDATE workflow_run_waits AS w
 SET status = 'closed', disposition = i.disposition, reason = i.reason, detail = i.detail,
@@ -287,7 +292,7 @@ FROM (
     ) WITH ORDINALITY AS u (tenant_id, wait_id, disposition, reason, detail, streams_too, ordinal)
     ORDER BY tenant_id, wait_id, streams_too DESC, ordinal
 ) AS i
-WHERE w.tenant_id = i.tenant_id AND w.wait_id = i.wait_id AND w.status = 'waiting'
+WHERE w.tenant_id = i.tenant_id AND w.wait_id = i.wait_id AND w.status <> 'closed'
   AND (w.kind <> 'stream' OR i.streams_too)
 """
 
@@ -329,9 +334,12 @@ WITH given_back AS (
 ), next_in_line AS (
     SELECT f.event_id, f.received_at, w.*
     FROM free AS f CROSS JOIN LATERAL (
-        SELECT o.* FROM unnest(f.keys) AS key JOIN workflow_run_waits AS o
-          ON o.tenant_id = f.tenant_id AND o.event_name = f.event_name
-         AND o.correlation_key = key AND o.status = 'waiting'
+        SELECT o.* FROM unnest(f.keys) AS key CROSS JOIN LATERAL (
+            SELECT * FROM workflow_run_waits
+            WHERE tenant_id = f.tenant_id AND event_name = f.event_name
+              AND correlation_key = key AND status = 'waiting'
+            OFFSET 0
+        ) AS o
         WHERE o.cardinality = 'exclusive'
           AND (o.expires_at IS NULL OR o.expires_at > statement_timestamp())
           AND f.received_at >= o.registered_at - o.lookback

@@ -45,7 +45,7 @@ SELECT tenant_id FROM tenants WHERE tenant_id IS NOT NULL
 # Walks a tenant's events in the order of the index workflow_runtime_events_listed.
 EXPIRED_EVENTS: Final = """
 WITH walked AS (
-    SELECT event_id, received_at, available_until FROM workflow_runtime_events
+    SELECT tenant_id, event_id, received_at FROM workflow_runtime_events
     WHERE tenant_id = %(tenant)s
       AND (received_at, event_id) > (%(after)s::timestamptz, %(after_id)s)
       AND received_at <= statement_timestamp() - %(buffer_ttl)s::interval
@@ -55,7 +55,7 @@ WITH walked AS (
     SET available_until = NULL,
         reason = CASE WHEN e.outcome = 'no_wait' THEN 'buffer_expired' ELSE e.reason END
     FROM walked AS w
-    WHERE e.tenant_id = %(tenant)s AND e.event_id = w.event_id
+    WHERE e.tenant_id = w.tenant_id AND e.event_id = w.event_id
       AND e.available_until <= statement_timestamp()
     RETURNING e.event_id
 )

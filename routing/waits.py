@@ -20,6 +20,7 @@ from routing.statements import (
     KEYS_OF_WAITS,
     KNOWN_WAITS,
     LOCK_KEYS,
+    PLAN_ANEW,
     REGISTER_WAITS,
     REOFFER_EVENTS,
     SETTLE_CLOSED,
@@ -117,6 +118,7 @@ class Waits:
         """
         parameters = _closing_columns(closings)
         async with self._database.transaction() as connection:
+            await connection.execute(PLAN_ANEW)
             cursor = await connection.execute(KEYS_OF_WAITS, parameters)
             hashes = sorted({lock_hash(*row) for row in await cursor.fetchall()})
             await connection.execute(LOCK_KEYS, {"hashes": hashes})
