@@ -104,7 +104,7 @@ async def test_the_list_counts_whom_an_event_met_and_who_was_told(audited: Audit
         (EventFilter(reason="invalid_json"), ["broken"]),
         (EventFilter(outcome=Outcome.MALFORMED, tenant="acme"), ["broken"]),
         (EventFilter(limit=1), ["broken"]),
-        (EventFilter(since=datetime.now(UTC) + timedelta(hours=1)), []),
+        (EventFilter(since=datetime(2999, 1, 1, tzinfo=UTC)), []),
     ],
     ids=str,
 )
