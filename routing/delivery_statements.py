@@ -74,9 +74,9 @@ FROM (
     SELECT u.*, CASE WHEN u.status = 'dead' AND p.created_at + u.grace > statement_timestamp()
                      THEN 'pending' ELSE u.status END AS next_status
     FROM unnest(
-        %(tenants)s::text[], %(event_ids)s::text[], %(wait_ids)s::text[], %(statuses)s::text[],
-        %(reasons)s::text[], %(details)s::text[], %(tries)s::integer[], %(delays)s::interval[],
-        %(graces)s::interval[]
+        %(tenants)b::text[], %(event_ids)b::text[], %(wait_ids)b::text[], %(statuses)b::text[],
+        %(reasons)b::text[], %(details)b::text[], %(tries)b::integer[], %(delays)b::interval[],
+        %(graces)b::interval[]
     ) AS u (tenant_id, event_id, wait_id, status, reason, detail, tries, delay, grace)
     JOIN workflow_event_deliveries AS p USING (tenant_id, event_id, wait_id)
 ) AS i

@@ -13,7 +13,7 @@ from typing import Final
 # unnest keeps their order: two transactions can wait for each other, never in a circle.
 LOCK_KEYS: Final = """
 SELECT count(*) FROM (
-    SELECT pg_advisory_xact_lock(hash) FROM unnest(%(hashes)s::bigint[]) AS hash
+    SELECT pg_advisory_xact_lock(hash) FROM unnest(%(hashes)b::bigint[]) AS hash
 ) AS locked
 """
 
@@ -27,11 +27,11 @@ SELECT count(*) FROM (
 MATCH_EVENTS: Final = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM unnest(
-        %(tenants)s::text[], %(event_ids)s::text[], %(names)s::text[], %(reasons)s::text[],
-        %(details)s::text[], %(keys)s::text[], %(all_keys)s::text[], %(further_hashes)s::text[],
-        %(sources)s::text[], %(key_details)s::text[], %(rules_versions)s::text[],
-        %(payloads)s::text[], %(digests)s::bytea[], %(contexts)s::text[], %(streams)s::text[],
-        %(entry_ids)s::text[], %(occurred)s::timestamptz[]
+        %(tenants)b::text[], %(event_ids)b::text[], %(names)b::text[], %(reasons)b::text[],
+        %(details)b::text[], %(keys)b::text[], %(all_keys)b::text[], %(further_hashes)b::text[],
+        %(sources)b::text[], %(key_details)b::text[], %(rules_versions)b::text[],
+        %(payloads)b::text[], %(digests)b::bytea[], %(contexts)b::text[], %(streams)b::text[],
+        %(entry_ids)b::text[], %(occurred)b::timestamptz[]
     ) WITH ORDINALITY AS i (
         tenant_id, event_id, event_name, reason, detail, correlation_key, all_keys, further_hashes,
         key_source, key_detail, rules_version, payload, content_digest, context, stream, entry_id,
@@ -42,7 +42,7 @@ WITH incoming AS MATERIALIZED (
     FROM incoming WHERE correlation_key IS NOT NULL
     UNION ALL
     SELECT i.ordinal, i.tenant_id, i.event_id, i.event_name, f.key
-    FROM unnest(%(further_ordinals)s::bigint[], %(further_keys)s::text[]) AS f (ordinal, key)
+    FROM unnest(%(further_ordinals)b::bigint[], %(further_keys)b::text[]) AS f (ordinal, key)
     JOIN incoming AS i USING (ordinal)
 ), candidates AS (
     SELECT p.ordinal, p.event_id, w.*,
@@ -122,7 +122,7 @@ SELECT e.tenant_id, e.event_id, e.content_digest, e.payload, e.event_name, e.key
        (SELECT count(*) FROM workflow_event_deliveries AS d
         WHERE d.tenant_id = e.tenant_id AND d.event_id = e.event_id) AS waits,
        e.xmin = pg_current_xact_id()::xid AS recorded_now
-FROM unnest(%(tenants)s::text[], %(event_ids)s::text[]) AS i (tenant_id, event_id)
+FROM unnest(%(tenants)b::text[], %(event_ids)b::text[]) AS i (tenant_id, event_id)
 JOIN workflow_runtime_events AS e USING (tenant_id, event_id)
 """
 
@@ -130,7 +130,7 @@ COUNT_REDELIVERIES: Final = """
 UPDATE workflow_runtime_events AS e SET redeliveries = redeliveries + i.times
 FROM (
     SELECT tenant_id, event_id, count(*) AS times
-    FROM unnest(%(tenants)s::text[], %(event_ids)s::text[]) AS again (tenant_id, event_id)
+    FROM unnest(%(tenants)b::text[], %(event_ids)b::text[]) AS again (tenant_id, event_id)
     GROUP BY tenant_id, event_id
 ) AS i
 WHERE e.tenant_id = i.tenant_id AND e.event_id = i.event_id
@@ -143,9 +143,9 @@ INSERT INTO workflow_rejected_entries (
 SELECT tenant_id, stream, entry_id, outcome, reason, detail, event_id, event_name, raw,
        statement_timestamp() + ordinal * interval '1 microsecond'
 FROM unnest(
-    %(tenants)s::text[], %(streams)s::text[], %(entry_ids)s::text[], %(outcomes)s::text[],
-    %(reasons)s::text[], %(details)s::text[], %(event_ids)s::text[], %(names)s::text[],
-    %(raws)s::bytea[]
+    %(tenants)b::text[], %(streams)b::text[], %(entry_ids)b::text[], %(outcomes)b::text[],
+    %(reasons)b::text[], %(details)b::text[], %(event_ids)b::text[], %(names)b::text[],
+    %(raws)b::bytea[]
 ) WITH ORDINALITY AS i (
     tenant_id, stream, entry_id, outcome, reason, detail, event_id, event_name, raw, ordinal
 )
@@ -159,10 +159,10 @@ ON CONFLICT (tenant_id, stream, entry_id) DO NOTHING
 REGISTER_WAITS: Final = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM unnest(
-        %(tenants)s::text[], %(wait_ids)s::text[], %(names)s::text[], %(keys)s::text[],
-        %(hashes)s::bigint[], %(workflow_ids)s::text[], %(run_ids)s::text[],
-        %(signal_names)s::text[], %(kinds)s::text[], %(cardinalities)s::text[],
-        %(filters)s::text[], %(lookbacks)s::interval[], %(expiries)s::timestamptz[]
+        %(tenants)b::text[], %(wait_ids)b::text[], %(names)b::text[], %(keys)b::text[],
+        %(hashes)b::bigint[], %(workflow_ids)b::text[], %(run_ids)b::text[],
+        %(signal_names)b::text[], %(kinds)b::text[], %(cardinalities)b::text[],
+        %(filters)b::text[], %(lookbacks)b::interval[], %(expiries)b::timestamptz[]
     ) WITH ORDINALITY AS i (
         tenant_id, wait_id, event_name, correlation_key, hash, workflow_id, run_id, signal_name,
         kind, cardinality, filter, lookback, expires_at, ordinal
@@ -238,7 +238,7 @@ SELECT w.tenant_id, w.wait_id, w.event_name, w.correlation_key, w.workflow_id, w
        w.kind, w.cardinality, w.status,
        (SELECT count(*) FROM workflow_event_deliveries AS d
         WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.wait_id AND d.looked_back)
-FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+FROM unnest(%(tenants)b::text[], %(wait_ids)b::text[]) AS i (tenant_id, wait_id)
 JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
 """
 
@@ -250,11 +250,11 @@ PLAN_ANEW: Final = "SELECT set_config('plan_cache_mode', 'force_custom_plan', tr
 # what it did not accept, every key of the events that it was handed.
 KEYS_OF_WAITS: Final = """
 SELECT w.tenant_id, w.event_name, w.correlation_key
-FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+FROM unnest(%(tenants)b::text[], %(wait_ids)b::text[]) AS i (tenant_id, wait_id)
 JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
 UNION
 SELECT w.tenant_id, w.event_name, key
-FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+FROM unnest(%(tenants)b::text[], %(wait_ids)b::text[]) AS i (tenant_id, wait_id)
 JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
 JOIN workflow_event_deliveries AS d USING (tenant_id, wait_id)
 JOIN workflow_runtime_events AS e ON e.tenant_id = d.tenant_id AND e.event_id = d.event_id
@@ -271,7 +271,7 @@ SET disposition = i.disposition, disposed_at = statement_timestamp(), status = '
     reason = NULL, detail = NULL
 FROM (
     SELECT DISTINCT ON (tenant_id, wait_id, event_id) * FROM unnest(
-        %(tenants)s::text[], %(wait_ids)s::text[], %(event_ids)s::text[], %(dispositions)s::text[]
+        %(tenants)b::text[], %(wait_ids)b::text[], %(event_ids)b::text[], %(dispositions)b::text[]
     ) WITH ORDINALITY AS u (tenant_id, wait_id, event_id, disposition, ordinal)
     ORDER BY tenant_id, wait_id, event_id, ordinal
 ) AS i
@@ -287,8 +287,8 @@ SET status = 'closed', disposition = i.disposition, reason = i.reason, detail = 
     closed_at = statement_timestamp()
 FROM (
     SELECT DISTINCT ON (tenant_id, wait_id) * FROM unnest(
-        %(tenants)s::text[], %(wait_ids)s::text[], %(dispositions)s::text[], %(reasons)s::text[],
-        %(details)s::text[], %(streams_too)s::boolean[]
+        %(tenants)b::text[], %(wait_ids)b::text[], %(dispositions)b::text[], %(reasons)b::text[],
+        %(details)b::text[], %(streams_too)b::boolean[]
     ) WITH ORDINALITY AS u (tenant_id, wait_id, disposition, reason, detail, streams_too, ordinal)
     ORDER BY tenant_id, wait_id, streams_too DESC, ordinal
 ) AS i
@@ -306,9 +306,9 @@ SET status = CASE d.status WHEN 'pending' THEN 'withdrawn' ELSE d.status END,
     disposition = CASE WHEN d.status = 'delivered' AND w.disposition IS NOT NULL THEN 'late' END,
     disposed_at = CASE WHEN d.status = 'delivered' AND w.disposition IS NOT NULL
                        THEN statement_timestamp() END
-FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+FROM unnest(%(tenants)b::text[], %(wait_ids)b::text[]) AS i (tenant_id, wait_id)
 JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
-WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.wait_id AND w.status = 'closed'
+WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.wait_id AND w.status <> 'waiting'
   AND d.disposition IS NULL AND d.status IN ('pending', 'delivered')
 """
 
@@ -318,7 +318,7 @@ WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.wait_id AND w.status = 'closed
 REOFFER_EVENTS: Final = """
 WITH given_back AS (
     SELECT DISTINCT d.tenant_id, d.event_id
-    FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+    FROM unnest(%(tenants)b::text[], %(wait_ids)b::text[]) AS i (tenant_id, wait_id)
     JOIN workflow_event_deliveries AS d USING (tenant_id, wait_id)
     WHERE d.cardinality = 'exclusive'
       AND (d.status IN ('withdrawn', 'dead') OR d.disposition IN ('filtered', 'late'))
@@ -361,6 +361,6 @@ FROM next_in_line ORDER BY received_at, event_id
 
 STATUS_OF_WAITS: Final = """
 SELECT w.tenant_id, w.wait_id, w.status
-FROM unnest(%(tenants)s::text[], %(wait_ids)s::text[]) AS i (tenant_id, wait_id)
+FROM unnest(%(tenants)b::text[], %(wait_ids)b::text[]) AS i (tenant_id, wait_id)
 JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
 """

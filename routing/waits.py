@@ -98,6 +98,7 @@ class Waits:
         unique = {(wait.tenant, wait.wait_id): wait for wait in waits}
         async with self._database.transaction() as connection:
             await connection.execute(LOCK_KEYS, {"hashes": _hashes(unique.values())})
+            await connection.execute(PLAN_ANEW)
             columns = _wait_columns(list(unique.values()))
             cursor = await connection.execute(REGISTER_WAITS, columns)
             rows = await cursor.fetchall()

@@ -1,0 +1,69 @@
+"""Random histories with crashes at any step, on a real Postgres, against a plain model.
+
+POINTSMAN_MODEL_EXAMPLES asks for more histories than the suite has time for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from routing import matching, waits
+from routing.faults import RecordRefused
+from tests.integration.model_steps import Histories
+
+EXAMPLES: Final = int(os.environ.get("POINTSMAN_MODEL_EXAMPLES", "25"))
+STEPS: Final = 30
+
+
+def run_histories(
+    url: str, examples: int, phases: Sequence[Phase], *, derandomize: bool = False
+) -> None:
+    run_state_machine_as_test(
+        type("HistoriesHere", (Histories,), {"url": url}),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=STEPS,
+            deadline=None,
+            phases=phases,
+            derandomize=derandomize,
+            database=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
+
+
+@pytest.mark.timeout(60 + 10 * EXAMPLES)
+def test_any_history_with_crashes_ends_as_the_model_says(database_url: str) -> None:
+    run_histories(database_url, EXAMPLES, list(Phase))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "right", "wrong"),
+    [
+        (matching, "MATCH_EVENTS", "cardinality = 'all' OR age = 1", "true"),
+        (waits, "SETTLE_CLOSED", "d.disposition IS NULL AND", "false AND"),
+    ],
+)
+def test_a_wrong_statement_is_found_out(
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    name: str,
+    right: str,
+    wrong: str,
+) -> None:
+    statement: str = getattr(module, name)
+    assert right in statement
+    monkeypatch.setattr(module, name, statement.replace(right, wrong, 1))
+
+    with pytest.raises((AssertionError, RecordRefused)):
+        run_histories(database_url, 200, [Phase.generate], derandomize=True)
