@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from examples.worker import TASK_QUEUE, WORKFLOWS
 from pointsman import contract
 from tests.conftest import TemporalTarget
+from tests.go_example import BUILD_TIMEOUT_SECONDS, GO_TASK_QUEUE, build_go_example, go_worker
 from tests.integration.fake_service import FakeService
-from tests.waiting import wait_until
-
-GO_EXAMPLE = Path(__file__).parents[2] / "examples" / "go"
-GO_TASK_QUEUE = "pointsman-examples-go"
-# A first build compiles Temporal's SDK for Go.
-BUILD_TIMEOUT_SECONDS = 600
+from tests.namespaces import a_namespace
 
 
 @pytest.fixture
 async def service(temporal: TemporalTarget) -> AsyncIterator[FakeService]:
     """In a namespace of its own: the examples use the task queues that their README names."""
-    namespace = f"examples-{uuid4().hex[:8]}"
-    operator = await Client.connect(temporal.address, namespace=temporal.namespace)
-    retention = Duration()
-    retention.FromTimedelta(timedelta(days=1))
-    await operator.workflow_service.register_namespace(
-        RegisterNamespaceRequest(namespace=namespace, workflow_execution_retention_period=retention)
-    )
-    client = await Client.connect(temporal.address, namespace=namespace)
-
-    async def is_known() -> bool:
-        try:
-            return await client.count_workflows() is not None
-        except RPCError:
-            return False
-
-    await wait_until(is_known, description="the namespace is known to the server")
+    client = await a_namespace(temporal)
     service = FakeService(client, contract.TASK_QUEUE)
     activities = [service.register, service.close]
     async with Worker(client, task_queue=contract.TASK_QUEUE, activities=activities):
@@ -61,6 +34,11 @@ async def service(temporal: TemporalTarget) -> AsyncIterator[FakeService]:
 async def examples(service: FakeService) -> AsyncIterator[FakeService]:
     async with Worker(service.client, task_queue=TASK_QUEUE, workflows=WORKFLOWS):
         yield service
+
+
+@pytest.fixture
+async def go_example(tmp_path: Path) -> Path:
+    return await build_go_example(tmp_path)
 
 
 async def start(
@@ -178,33 +156,3 @@ async def test_a_cancelled_workflow_in_go_withdraws_its_wait(
             await handle.result()
         assert isinstance(failure.value.cause, CancelledError)
         assert service.dispositions() == [("cancelled", None)]
-
-
-@pytest.fixture
-async def go_example(tmp_path: Path) -> Path:
-    """The example's program. Go's own cache makes every build but the first one quick."""
-    go = shutil.which("go") or ""
-    if not go:
-        missing = "go is not on PATH; install golang-go to run the example in Go"
-        pytest.fail(missing) if any(
-            map(os.environ.get, ("CI", "POINTSMAN_STRICT"))
-        ) else pytest.skip(missing)
-    program = tmp_path / "await"
-    build = await asyncio.create_subprocess_exec(go, "build", "-o", program, ".", cwd=GO_EXAMPLE)
-    assert await build.wait() == 0
-    return program
-
-
-@asynccontextmanager
-async def go_worker(program: Path, client: Client) -> AsyncIterator[None]:
-    environment = {
-        **os.environ,
-        "TEMPORAL_ADDRESS": client.service_client.config.target_host,
-        "TEMPORAL_NAMESPACE": client.namespace,
-    }
-    worker = await asyncio.create_subprocess_exec(program, env=environment)
-    try:
-        yield
-    finally:
-        worker.terminate()
-        await worker.wait()
