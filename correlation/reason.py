@@ -46,6 +46,8 @@ class Reason(StrEnum):
     """The same event id came before with other content."""
     TRIMMED = "trimmed"
     """The entry was removed from the stream while it was pending."""
+    SCHEMA_INVALID = "schema_invalid"
+    """The payload is not what the schema of its event name asks for."""
     POISON = "poison"
     """Recording the entry fails by itself in a healthy database; it is dead-lettered."""
 

@@ -87,6 +87,14 @@ def _at_most(limit: int) -> Any:
     return AfterValidator(check)
 
 
+def _shown_as(limit: int) -> Any:
+    """The bound as far as JSON Schema can say it: in characters, never more than UTF-8 bytes."""
+    pattern = "^[^\\u0000-\\u001f\\u007f]*$"
+    return WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": limit, "pattern": pattern}
+    )
+
+
 def _scalar(value: object) -> str | bool | int | float | Decimal:
     if isinstance(value, str | bool | int | float | Decimal):
         return value
@@ -98,11 +106,13 @@ KeyValue = Annotated[
     PlainValidator(_scalar),
     WithJsonSchema({"type": ["string", "boolean", "number"]}),
 ]
-Tenant = Annotated[str, _at_most(MAX_TENANT_BYTES)]
-EventName = Annotated[str, _at_most(MAX_EVENT_NAME_BYTES)]
-EventIdText = Annotated[str, _at_most(MAX_EVENT_ID_BYTES)]
-WaitIdText = Annotated[str, _at_most(MAX_WAIT_ID_BYTES)]
-TemporalName = Annotated[str, _at_most(MAX_TEMPORAL_NAME_CHARACTERS)]
+Tenant = Annotated[str, _at_most(MAX_TENANT_BYTES), _shown_as(MAX_TENANT_BYTES)]
+EventName = Annotated[str, _at_most(MAX_EVENT_NAME_BYTES), _shown_as(MAX_EVENT_NAME_BYTES)]
+EventIdText = Annotated[str, _at_most(MAX_EVENT_ID_BYTES), _shown_as(MAX_EVENT_ID_BYTES)]
+WaitIdText = Annotated[str, _at_most(MAX_WAIT_ID_BYTES), _shown_as(MAX_WAIT_ID_BYTES)]
+TemporalName = Annotated[
+    str, _at_most(MAX_TEMPORAL_NAME_CHARACTERS), _shown_as(MAX_TEMPORAL_NAME_CHARACTERS)
+]
 
 
 class RegisterWait(BaseModel):
