@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import accumulate
@@ -30,7 +30,7 @@ _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[{]}")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of a JSON object: its value, and the very text it was read from."""
+    """One member of an object or array: its value, and the very text it was read from."""
 
     value: Any
     text: str
@@ -65,6 +65,25 @@ def read_members(text: str) -> Mapping[str, Member]:
         position = _expect(text, position, ",")
     _check_end(text, position + 1)
     return members
+
+
+def read_elements(text: str) -> Sequence[Member]:
+    """Decode a JSON array, keeping the original text of each of its elements.
+
+    Raises `Refusal` as `read_json` does; other JSON values are INVALID_JSON, too.
+    """
+    _check(text)
+    elements: list[Member] = []
+    position = _expect(text, 0, "[")
+    while not (text.startswith("]", position) and not elements):
+        value, end = _value_at(text, position)
+        elements.append(Member(value, text[position:end]))
+        position = _skip(text, end)
+        if text.startswith("]", position):
+            break
+        position = _expect(text, position, ",")
+    _check_end(text, position + 1)
+    return elements
 
 
 def kind_of(value: object) -> str:

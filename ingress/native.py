@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
+from typing import Final
 
 from correlation.event import Event, EventContext, EventId, EventName, TenantId
 from correlation.reason import Reason
@@ -18,6 +20,11 @@ from ingress.refusal import Refusal
 
 Fields = Mapping[bytes, bytes]
 
+_NO_CONTEXT: Final = EventContext()
+_CONTEXT_FIELDS: Final = frozenset(
+    field.name.encode() for field in dataclasses.fields(EventContext)
+)
+
 
 def read_native(fields: Fields) -> Event:
     """Decode an entry of flat fields; an empty field is absent, an unknown one is ignored.
@@ -31,15 +38,7 @@ def read_native(fields: Fields) -> Event:
         payload=read_payload(text_of(fields, b"payload_json")),
         explicit_key=text_of(fields, b"workflow_correlation_key") or None,
         occurred_at=timestamp_from(text_of(fields, b"timestamp"), "timestamp"),
-        context=EventContext(
-            execution_id=_context(fields, b"execution_id"),
-            user_id=_context(fields, b"user_id"),
-            from_state=_context(fields, b"from_state"),
-            to_state=_context(fields, b"to_state"),
-            payload_schema_ref=_context(fields, b"payload_schema_ref"),
-            traceparent=_context(fields, b"traceparent"),
-            tracestate=_context(fields, b"tracestate"),
-        ),
+        context=_context_of(fields),
     )
 
 
@@ -77,6 +76,21 @@ def text_of(fields: Fields, name: bytes) -> str:
 def shown_name(name: bytes) -> str:
     """A field's name as a detail may show it: printable ASCII only."""
     return ascii(name.decode(errors="backslashreplace"))[1:-1]
+
+
+def _context_of(fields: Fields) -> EventContext:
+    # Most entries have none of these fields, and hundreds are decoded at a time.
+    if _CONTEXT_FIELDS.isdisjoint(fields):
+        return _NO_CONTEXT
+    return EventContext(
+        execution_id=_context(fields, b"execution_id"),
+        user_id=_context(fields, b"user_id"),
+        from_state=_context(fields, b"from_state"),
+        to_state=_context(fields, b"to_state"),
+        payload_schema_ref=_context(fields, b"payload_schema_ref"),
+        traceparent=_context(fields, b"traceparent"),
+        tracestate=_context(fields, b"tracestate"),
+    )
 
 
 def _context(fields: Fields, name: bytes) -> str | None:

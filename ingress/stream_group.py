@@ -93,22 +93,37 @@ class StreamGroup:
         )
         return any(row["message_id"].decode() not in held for row in pending)
 
-    async def claim(self, cursor: str, count: int, idle: timedelta) -> Found:
-        """Take over what any consumer has left pending for so long; one step of the cursor loop.
+    async def claim(self, after: str, count: int, idle: timedelta) -> Found:
+        """Take over what any consumer has left pending for so long; one step behind an id.
 
-        The full form: with JUSTID the ids of trimmed entries are lost. Redis itself removes those
-        from the pending entries here.
+        Not XAUTOCLAIM: that reports a trimmed entry at once, however short a time ago its consumer
+        read it, and while that one is about to record it. Here a trimmed entry has to be abandoned,
+        too. Redis itself removes it from the pending entries.
         """
-        milliseconds = int(idle / timedelta(milliseconds=1))
-        reply: Any = await self.client.xautoclaim(
-            self.stream, self.group, self.consumer, milliseconds, cursor, count=count
+        least = int(idle / timedelta(milliseconds=1))
+        start = after if after == FIRST else f"({after}"
+        pending: Any = await self.client.xpending_range(
+            self.stream, self.group, start, "+", count, idle=least
         )
-        go_on, claimed, gone = reply
+        ids: list[bytes] = [row["message_id"] for row in pending]
+        if not ids:
+            return Found((), (), None)
+        claimed: Any = await self.client.xclaim(
+            self.stream, self.group, self.consumer, least, cast("Any", ids)
+        )
+        entries = [self._entry(entry_id, fields) for entry_id, fields in claimed if fields]
+        missing = set(ids) - {entry.entry_id.encode() for entry in entries}
         return Found(
-            entries=[self._entry(entry_id, fields) for entry_id, fields in claimed],
-            trimmed=[self._trimmed(entry_id) for entry_id in gone],
-            go_on=None if go_on == FIRST.encode() else go_on.decode(),
+            entries=entries,
+            trimmed=[
+                self._trimmed(each) for each in ids if each in missing and await self._gone(each)
+            ],
+            go_on=ids[-1].decode() if len(ids) == count else None,
         )
+
+    async def _gone(self, entry_id: bytes) -> bool:
+        """Whether the entry is in the stream no more; else another consumer was faster."""
+        return not await self.client.xrange(self.stream, min=entry_id, max=entry_id)
 
     async def remove_consumer(self, name: str) -> bool:
         """Remove a consumer that has nothing pending; True when it is gone now.
