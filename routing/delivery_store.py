@@ -17,7 +17,7 @@ from routing.delivery_statements import (
     SETTLE_DELIVERIES,
 )
 from routing.incoming import Delivery
-from routing.statements import PLAN_ANEW
+from routing.statements import PLAN_ANEW, PLAN_ONCE
 from routing.waits import Closing, Waits
 
 _RUN_GONE = (Reason.RUN_CLOSED.value, Reason.RUN_NOT_FOUND.value)
@@ -85,6 +85,7 @@ class DeliveryStore:
         Raises DatabaseUnavailable; settling the same again is harmless.
         """
         async with self._database.transaction() as connection:
+            await connection.execute(PLAN_ONCE)
             cursor = await connection.execute(
                 SETTLE_DELIVERIES, {"owner": self._owner, **_columns(settlements)}
             )

@@ -33,6 +33,7 @@ from routing.statements import (
     KNOWN_EVENTS,
     LOCK_KEYS,
     MATCH_EVENTS,
+    PLAN_ONCE,
     RECORD_REJECTED,
 )
 
@@ -85,6 +86,7 @@ class Matcher:
         firsts = {incoming.identity: incoming for incoming in reversed(batch)}
         unique = [incoming for incoming in batch if firsts[incoming.identity] is incoming]
         async with self._database.transaction() as connection:
+            await connection.execute(PLAN_ONCE)
             if hashes := lock_hashes(unique):
                 await connection.execute(LOCK_KEYS, {"hashes": hashes})
             parameters = event_columns(unique) | self._terms

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
 
 from correlation.event import TenantId
 from correlation.reason import Reason
@@ -57,20 +59,49 @@ WITH walked AS (
     FROM walked AS w
     WHERE e.tenant_id = w.tenant_id AND e.event_id = w.event_id
       AND e.available_until <= statement_timestamp()
-    RETURNING e.event_id
+    RETURNING e.event_id, e.event_name, e.correlation_key, e.received_at, e.outcome
 )
-SELECT received_at, event_id, (SELECT count(*) FROM walked), (SELECT count(*) FROM expired)
+SELECT received_at, event_id, (SELECT count(*) FROM walked), (SELECT count(*) FROM expired),
+       ARRAY(SELECT event_id FROM expired WHERE outcome = 'no_wait' ORDER BY received_at, event_id),
+       ARRAY(SELECT event_name FROM expired WHERE outcome = 'no_wait'
+             ORDER BY received_at, event_id),
+       ARRAY(SELECT correlation_key FROM expired WHERE outcome = 'no_wait'
+             ORDER BY received_at, event_id),
+       ARRAY(SELECT received_at FROM expired WHERE outcome = 'no_wait'
+             ORDER BY received_at, event_id)
 FROM walked ORDER BY received_at DESC, event_id DESC LIMIT 1
 """
 
 _BEGINNING: Final = ("-infinity", "")
 
 
+@dataclass(frozen=True, slots=True)
+class ExpiredEvent:
+    """An event that no wait took before its buffer time ended."""
+
+    tenant: str
+    event_id: str
+    name: str
+    correlation_key: str
+    received_at: datetime
+
+
+Notice: TypeAlias = Callable[[Sequence[ExpiredEvent]], Awaitable[None]]
+"""Told after the commit, at most once: what must not be missed stands in the audit."""
+
+
 class Sweeper:
     """Works in small batches, each a transaction of its own, off the hot path."""
 
-    def __init__(self, database: Database, buffer_ttl: timedelta, batch: int = 500) -> None:
+    def __init__(
+        self,
+        database: Database,
+        buffer_ttl: timedelta,
+        batch: int = 500,
+        notice: Notice | None = None,
+    ) -> None:
         self._database = database
+        self._notice = notice
         self._waits = Waits(database)
         self._buffer_ttl = buffer_ttl
         self._batch = batch
@@ -118,8 +149,11 @@ class Sweeper:
                 row = await cursor.fetchone()
             if row is None:
                 return total
-            received_at, event_id, walked, expired = row
+            received_at, event_id, walked, expired, *unmatched = row
             self._swept[tenant] = (received_at, event_id)
             total += int(expired)
+            untaken = [ExpiredEvent(tenant, *columns) for columns in zip(*unmatched, strict=True)]
+            if untaken and self._notice is not None:
+                await self._notice(untaken)
             if walked < self._batch:
                 return total

@@ -80,6 +80,9 @@ class TemporalSignaller:
             )
         except RPCError as error:
             return classify(error)
+        except RuntimeError as error:
+            # The lazy client's first connection: any failure of it is a bare RuntimeError.
+            return TryAgain(Reason.TEMPORAL_UNAVAILABLE, str(error), outage=True)
         return Delivered()
 
 

@@ -1,0 +1,187 @@
+"""The statements behind the audit's pages, each with the index that it relies on.
+
+All take the tenants to look into as an array, each looked up by itself. Pages are cut by the key
+of their last line, so neither a late page costs more than the first nor does a line that comes in
+meanwhile shift the others. An absent cursor is the moment `infinity`, later than any line.
+"""
+
+# ruff: noqa: S608 - the statements are put together from constants of this module only
+from __future__ import annotations
+
+from typing import Final
+
+from routing.audit_statements import TENANTS, WAIT_COLUMNS, WAIT_TENANTS
+
+# Index: the primary keys, hopped through.
+ALL_TENANTS: Final = f"WITH {TENANTS} SELECT tenant_id FROM tenants ORDER BY tenant_id"
+ALL_WAIT_TENANTS: Final = f"WITH {WAIT_TENANTS} SELECT tenant_id FROM tenants ORDER BY tenant_id"
+
+_EVENTS_BY_TIME: Final = "workflow_runtime_events"
+# Index: workflow_run_waits_by_workflow, workflow_event_deliveries_by_wait, the primary key.
+_EVENTS_OF_WORKFLOW: Final = """(
+    SELECT e.* FROM (
+        SELECT DISTINCT d.event_id FROM workflow_run_waits AS w
+        JOIN workflow_event_deliveries AS d USING (tenant_id, wait_id)
+        WHERE w.tenant_id = t.tenant_id AND w.workflow_id = %(workflow_id)s
+    ) AS met
+    JOIN workflow_runtime_events AS e ON e.tenant_id = t.tenant_id AND e.event_id = met.event_id
+)"""
+
+_WITHIN: Final = """
+          AND received_at >= coalesce(%(since)s::timestamptz, '-infinity')
+          AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
+          AND received_at <= %(before_at)s::timestamptz
+          AND (%(name)s::text IS NULL OR event_name = %(name)s)
+          AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+          AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+          AND (%(q)s::text IS NULL OR position(%(q)s IN coalesce(event_id, '')) > 0
+               OR position(%(q)s IN entry_id) > 0)
+"""
+_BEFORE: Final = """(
+    %(before_at)s::timestamptz, %(before_tenant)s::text, %(before_source)s::text,
+    %(before_id)s::text, %(before_stream)s::text)"""
+
+
+def _page_of_events(source: str) -> str:
+    return f"""
+WITH listed AS (
+    SELECT e.* FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
+        SELECT tenant_id, 'event' AS source, event_id AS id, event_id, event_name, outcome, reason,
+               detail, correlation_key, received_at, stream, entry_id,
+               CASE WHEN %(with_payload)s THEN payload END AS payload
+        FROM {source} AS v
+        WHERE tenant_id = t.tenant_id {_WITHIN}
+          AND (%(key)s::text IS NULL OR correlation_key = %(key)s
+               OR %(key)s = ANY (correlation_keys))
+          AND (%(run_id)s::text IS NULL OR EXISTS (
+               SELECT FROM workflow_event_deliveries AS d
+               WHERE d.tenant_id = v.tenant_id AND d.event_id = v.event_id
+                 AND d.run_id = %(run_id)s))
+          AND (received_at, tenant_id, 'event', event_id, '') < {_BEFORE}
+        ORDER BY received_at DESC, event_id DESC LIMIT %(limit)s) AS e
+    UNION ALL
+    SELECT r.* FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
+        SELECT tenant_id, 'rejected', entry_id, event_id, event_name, outcome, reason, detail,
+               NULL::text, received_at, stream, entry_id, NULL::text
+        FROM workflow_rejected_entries
+        WHERE tenant_id = t.tenant_id {_WITHIN}
+          AND %(key)s::text IS NULL AND %(workflow_id)s::text IS NULL AND %(run_id)s::text IS NULL
+          AND (received_at, tenant_id, 'rejected', entry_id, stream) < {_BEFORE}
+        ORDER BY received_at DESC, entry_id DESC, stream DESC LIMIT %(limit)s) AS r
+    ORDER BY received_at DESC, tenant_id DESC, source DESC, id DESC, stream DESC LIMIT %(limit)s
+)
+SELECT l.source, l.tenant_id AS tenant, l.event_id, l.event_name AS name, l.outcome, l.reason,
+       l.detail, l.correlation_key AS key, d.matched, d.delivered, l.received_at, l.stream,
+       l.entry_id, l.payload
+FROM listed AS l CROSS JOIN LATERAL (
+    SELECT count(*) AS matched, count(*) FILTER (WHERE status = 'delivered') AS delivered
+    FROM workflow_event_deliveries
+    WHERE tenant_id = l.tenant_id AND event_id = l.event_id AND l.source = 'event'
+) AS d
+ORDER BY l.received_at DESC, l.tenant_id DESC, l.source DESC, l.id DESC, l.stream DESC
+"""
+
+
+# Indexes: workflow_runtime_events_listed and workflow_rejected_entries_listed, read backwards.
+PAGE_OF_EVENTS: Final = _page_of_events(_EVENTS_BY_TIME)
+PAGE_OF_EVENTS_OF_WORKFLOW: Final = _page_of_events(_EVENTS_OF_WORKFLOW)
+
+# Indexes: workflow_runtime_events_listed and workflow_rejected_entries_listed, for the time asked.
+SUMMARY: Final = """
+SELECT date_bin(%(bucket)s::interval, c.received_at, 'epoch') AS since, c.event_name AS name,
+       c.outcome, c.reason, count(*) AS count
+FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
+    SELECT event_name, outcome, reason, received_at FROM workflow_runtime_events
+    WHERE tenant_id = t.tenant_id AND received_at >= %(since)s AND received_at < %(until)s
+    UNION ALL
+    SELECT event_name, outcome, reason, received_at FROM workflow_rejected_entries
+    WHERE tenant_id = t.tenant_id AND received_at >= %(since)s AND received_at < %(until)s
+) AS c
+GROUP BY 1, 2, 3, 4
+ORDER BY 1, 2, 3, 4
+LIMIT %(limit)s
+"""
+
+# Index: workflow_run_waits_open, in its own order.
+PAGE_OF_OPEN_WAITS: Final = f"""
+SELECT {WAIT_COLUMNS}, w.position
+FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
+    SELECT * FROM workflow_run_waits
+    WHERE tenant_id = t.tenant_id AND status = 'waiting'
+      AND (%(name)s::text IS NULL OR event_name = %(name)s)
+      AND (%(key)s::text IS NULL OR correlation_key = %(key)s)
+      AND (%(workflow_id)s::text IS NULL OR workflow_id = %(workflow_id)s)
+      AND (%(after_position)s::bigint IS NULL
+           OR (tenant_id, event_name, correlation_key, position)
+            > (%(after_tenant)s::text, %(after_name)s::text, %(after_key)s::text,
+               %(after_position)s::bigint))
+    ORDER BY event_name, correlation_key, position LIMIT %(limit)s) AS w
+ORDER BY w.tenant_id, w.event_name, w.correlation_key, w.position LIMIT %(limit)s
+"""
+
+# Index: workflow_run_waits_by_workflow when a workflow is asked for; otherwise the tenant's part
+# of the primary key is sorted. Positions are unique over all tenants.
+PAGE_OF_ALL_WAITS: Final = f"""
+SELECT {WAIT_COLUMNS}, w.position
+FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
+    SELECT * FROM workflow_run_waits
+    WHERE tenant_id = t.tenant_id
+      AND (%(name)s::text IS NULL OR event_name = %(name)s)
+      AND (%(key)s::text IS NULL OR correlation_key = %(key)s)
+      AND (%(workflow_id)s::text IS NULL OR workflow_id = %(workflow_id)s)
+      AND (%(after_position)s::bigint IS NULL OR position < %(after_position)s)
+    ORDER BY position DESC LIMIT %(limit)s) AS w
+ORDER BY w.position DESC LIMIT %(limit)s
+"""
+
+# Index: the primary key.
+ONE_WAIT: Final = f"""
+SELECT {WAIT_COLUMNS}
+FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
+    SELECT * FROM workflow_run_waits
+    WHERE tenant_id = t.tenant_id AND wait_id = %(wait_id)s OFFSET 0) AS w
+ORDER BY w.tenant_id
+"""
+
+_DELIVERIES_OF_EVENT: Final = """(
+    SELECT * FROM workflow_event_deliveries
+    WHERE tenant_id = t.tenant_id AND event_id = %(event_id)s)"""
+_DELIVERIES_OF_WAIT: Final = """(
+    SELECT * FROM workflow_event_deliveries
+    WHERE tenant_id = t.tenant_id AND wait_id = %(wait_id)s)"""
+_DELIVERIES_OF_WORKFLOW: Final = """(
+    SELECT d.* FROM workflow_run_waits AS w
+    JOIN workflow_event_deliveries AS d USING (tenant_id, wait_id)
+    WHERE w.tenant_id = t.tenant_id AND w.workflow_id = %(workflow_id)s)"""
+_PENDING_DELIVERIES: Final = """(
+    SELECT * FROM workflow_event_deliveries
+    WHERE tenant_id = t.tenant_id AND status = 'pending')"""
+_ALL_DELIVERIES: Final = "workflow_event_deliveries"
+
+
+def _page_of_deliveries(source: str) -> str:
+    return f"""
+SELECT p.tenant_id AS tenant, p.event_id, p.wait_id, p.workflow_id, p.run_id, p.signal_name,
+       p.correlation_key, p.cardinality, p.status, p.looked_back, p.attempts, p.reason, p.detail,
+       p.disposition, p.created_at, p.due_at, p.delivered_at, p.disposed_at, p.position
+FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
+    SELECT * FROM {source} AS d
+    WHERE tenant_id = t.tenant_id
+      AND (%(status)s::text IS NULL OR status = %(status)s)
+      AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+      AND (%(event_id)s::text IS NULL OR event_id = %(event_id)s)
+      AND (%(wait_id)s::text IS NULL OR wait_id = %(wait_id)s)
+      AND (%(workflow_id)s::text IS NULL OR workflow_id = %(workflow_id)s)
+      AND (%(after_position)s::bigint IS NULL OR position < %(after_position)s)
+    ORDER BY position DESC LIMIT %(limit)s) AS p
+ORDER BY p.position DESC LIMIT %(limit)s
+"""
+
+
+# Indexes: the primary key, workflow_event_deliveries_by_wait, workflow_run_waits_by_workflow,
+# workflow_event_deliveries_due. Without any of these filters the tenant's deliveries are sorted.
+DELIVERIES_OF_EVENT: Final = _page_of_deliveries(_DELIVERIES_OF_EVENT)
+DELIVERIES_OF_WAIT: Final = _page_of_deliveries(_DELIVERIES_OF_WAIT)
+DELIVERIES_OF_WORKFLOW: Final = _page_of_deliveries(_DELIVERIES_OF_WORKFLOW)
+PENDING_DELIVERIES: Final = _page_of_deliveries(_PENDING_DELIVERIES)
+ALL_DELIVERIES: Final = _page_of_deliveries(_ALL_DELIVERIES)

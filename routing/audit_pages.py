@@ -1,0 +1,326 @@
+"""The audit page by page: events, waits and deliveries of one tenant, of several, or of all.
+
+Pages have a stable order and end with a cursor, the key of their last line. All functions read, in
+the caller's transaction; the tenants come from whoever checked what the reader may see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from psycopg.rows import dict_row
+
+from correlation.reason import Outcome
+from routing.audit_page_statements import (
+    ALL_DELIVERIES,
+    ALL_TENANTS,
+    ALL_WAIT_TENANTS,
+    DELIVERIES_OF_EVENT,
+    DELIVERIES_OF_WAIT,
+    DELIVERIES_OF_WORKFLOW,
+    ONE_WAIT,
+    PAGE_OF_ALL_WAITS,
+    PAGE_OF_EVENTS,
+    PAGE_OF_EVENTS_OF_WORKFLOW,
+    PAGE_OF_OPEN_WAITS,
+    PENDING_DELIVERIES,
+    SUMMARY,
+)
+from routing.audit_records import WaitLine
+from routing.database import Connection, Parameters
+
+Line = TypeVar("Line")
+Cursor: TypeAlias = tuple[str | int, ...]
+"""The key of a page's last line: opaque to whoever passes it on."""
+
+
+class InvalidCursor(ValueError):
+    """The cursor is none that a page of this list ended with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Line]):
+    """Some lines, and where the next page begins; None after the last."""
+
+    lines: Sequence[Line]
+    next: Cursor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Which events and entries to list; what is None does not narrow the list."""
+
+    name: str | None = None
+    key: str | None = None
+    """A correlation key in canonical form; any of an event's keys may be it."""
+    outcome: Outcome | None = None
+    reason: str | None = None
+    workflow_id: str | None = None
+    """Events that met a wait of this workflow."""
+    run_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Exclusive."""
+    q: str | None = None
+    """A part of the event's or the entry's id."""
+    with_payload: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLine:
+    """One event, or an entry that became none."""
+
+    source: str
+    """`event` or `rejected`."""
+    tenant: str
+    event_id: str | None
+    name: str | None
+    outcome: str
+    reason: str | None
+    detail: str | None
+    key: str | None
+    matched: int
+    delivered: int
+    received_at: datetime
+    stream: str
+    entry_id: str
+    payload: str | None
+    """The payload's JSON text, where it was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitQuery:
+    """Which waits to list."""
+
+    name: str | None = None
+    key: str | None = None
+    workflow_id: str | None = None
+    closed_too: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryQuery:
+    """Which deliveries to list, the newest first."""
+
+    status: str | None = None
+    reason: str | None = None
+    event_id: str | None = None
+    wait_id: str | None = None
+    workflow_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryLine:
+    """One match on its way to Temporal, or there."""
+
+    tenant: str
+    event_id: str
+    wait_id: str
+    workflow_id: str
+    run_id: str | None
+    signal_name: str
+    correlation_key: str
+    cardinality: str
+    status: str
+    looked_back: bool
+    attempts: int
+    reason: str | None
+    detail: str | None
+    disposition: str | None
+    created_at: datetime
+    due_at: datetime
+    delivered_at: datetime | None
+    disposed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryLine:
+    """How many events of one name ended in one way within one span of time."""
+
+    since: datetime
+    """The beginning of the span."""
+    name: str | None
+    outcome: str
+    reason: str | None
+    count: int
+
+
+async def page_of_events(
+    connection: Connection,
+    tenants: Sequence[str] | None,
+    query: EventQuery,
+    *,
+    after: Cursor | None = None,
+    limit: int = 50,
+) -> Page[AuditLine]:
+    """Events and rejected entries together, the newest first; `tenants` None: every tenant's."""
+    statement = PAGE_OF_EVENTS if query.workflow_id is None else PAGE_OF_EVENTS_OF_WORKFLOW
+    names = ("before_at", "before_tenant", "before_source", "before_id", "before_stream")
+    nowhere = ("infinity", "", "", "", "")
+    parameters = asdict(query) | dict(zip(names, _checked(after, nowhere), strict=True))
+    parameters["tenants"] = await _tenants(connection, tenants, ALL_TENANTS)
+    rows = await _rows(connection, statement, parameters, limit)
+    return _page(rows, limit, _audit_line, _event_cursor)
+
+
+async def page_of_waits(
+    connection: Connection,
+    tenants: Sequence[str] | None,
+    query: WaitQuery,
+    *,
+    after: Cursor | None = None,
+    limit: int = 50,
+) -> Page[WaitLine]:
+    """Open waits by tenant, event name and key; with `closed_too` every wait, the newest first."""
+    parameters = asdict(query)
+    cursor: Callable[[dict[str, Any]], Cursor]
+    if query.closed_too:
+        statement, cursor = PAGE_OF_ALL_WAITS, _position_cursor
+        [parameters["after_position"]] = _checked(after, (0,), default=(None,))
+    else:
+        statement, cursor = PAGE_OF_OPEN_WAITS, _wait_cursor
+        names = ("after_tenant", "after_name", "after_key", "after_position")
+        nowhere = (None, None, None, None)
+        found = _checked(after, ("", "", "", 0), default=nowhere)
+        parameters |= dict(zip(names, found, strict=True))
+    parameters["tenants"] = await _tenants(connection, tenants, ALL_WAIT_TENANTS)
+    rows = await _rows(connection, statement, parameters, limit)
+    return _page(rows, limit, _wait_line, cursor)
+
+
+async def page_of_deliveries(
+    connection: Connection,
+    tenants: Sequence[str] | None,
+    query: DeliveryQuery,
+    *,
+    after: Cursor | None = None,
+    limit: int = 50,
+) -> Page[DeliveryLine]:
+    """Deliveries, the newest match first."""
+    [position] = _checked(after, (0,), default=(None,))
+    parameters = asdict(query) | {"after_position": position}
+    parameters["tenants"] = await _tenants(connection, tenants, ALL_WAIT_TENANTS)
+    rows = await _rows(connection, _delivery_statement(query), parameters, limit)
+    return _page(rows, limit, _delivery_line, _position_cursor)
+
+
+async def find_waits(
+    connection: Connection, tenants: Sequence[str] | None, wait_id: str
+) -> Sequence[WaitLine]:
+    """The waits with this id, at most one for each tenant."""
+    wanted = await _tenants(connection, tenants, ALL_WAIT_TENANTS)
+    rows = await _rows(connection, ONE_WAIT, {"tenants": wanted, "wait_id": wait_id}, 0)
+    return [WaitLine(**row) for row in rows]
+
+
+async def summary_of(
+    connection: Connection,
+    tenants: Sequence[str] | None,
+    *,
+    since: datetime,
+    until: datetime,
+    bucket: timedelta,
+    limit: int,
+) -> Sequence[SummaryLine]:
+    """Counts by span of time, event name, outcome and reason; at most `limit` lines."""
+    parameters: dict[str, Any] = {"since": since, "until": until, "bucket": bucket}
+    parameters["tenants"] = await _tenants(connection, tenants, ALL_TENANTS)
+    rows = await _rows(connection, SUMMARY, parameters, limit - 1)
+    return [SummaryLine(**row) for row in rows]
+
+
+def _delivery_statement(query: DeliveryQuery) -> str:
+    if query.event_id is not None:
+        return DELIVERIES_OF_EVENT
+    if query.wait_id is not None:
+        return DELIVERIES_OF_WAIT
+    if query.workflow_id is not None:
+        return DELIVERIES_OF_WORKFLOW
+    return PENDING_DELIVERIES if query.status == "pending" else ALL_DELIVERIES
+
+
+async def _tenants(
+    connection: Connection, tenants: Sequence[str] | None, every: str
+) -> Sequence[str]:
+    if tenants is not None:
+        return list(tenants)
+    cursor = await connection.execute(every.encode(), {"tenant": None})
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def _rows(
+    connection: Connection, statement: str, parameters: Parameters, limit: int
+) -> list[dict[str, Any]]:
+    cursor = connection.cursor(row_factory=dict_row)
+    # Only constants of this package are executed. One line more tells whether another page follows.
+    await cursor.execute(statement.encode(), {**parameters, "limit": limit + 1})
+    return await cursor.fetchall()
+
+
+def _page(
+    rows: Sequence[dict[str, Any]],
+    limit: int,
+    make: Callable[[dict[str, Any]], Line],
+    cursor: Callable[[dict[str, Any]], Cursor],
+) -> Page[Line]:
+    shown = rows[:limit]
+    last = cursor(shown[-1]) if len(rows) > limit else None
+    return Page([make(row) for row in shown], last)
+
+
+def _checked(
+    cursor: Cursor | None, kinds: Sequence[object], default: Sequence[object] | None = None
+) -> Sequence[object]:
+    """The cursor's parts, each of the kind that its place in `kinds` has."""
+    if cursor is None:
+        return kinds if default is None else default
+    if [type(part) for part in cursor] != [type(kind) for kind in kinds]:
+        raise InvalidCursor("the cursor belongs to another list")
+    if any(isinstance(part, int) and not 0 <= part < 2**63 for part in cursor):
+        raise InvalidCursor("the cursor is damaged")
+    if default is None:
+        _check_moment(str(cursor[0]))
+    return cursor
+
+
+def _check_moment(text: str) -> None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidCursor("the cursor is damaged") from None
+    if moment.tzinfo is None:
+        raise InvalidCursor("the cursor is damaged")
+
+
+def _event_cursor(row: dict[str, Any]) -> Cursor:
+    event = row["source"] == "event"
+    return (
+        row["received_at"].isoformat(),
+        row["tenant"],
+        row["source"],
+        row["event_id"] if event else row["entry_id"],
+        "" if event else row["stream"],
+    )
+
+
+def _wait_cursor(row: dict[str, Any]) -> Cursor:
+    return row["tenant"], row["name"], row["correlation_key"], row["position"]
+
+
+def _position_cursor(row: dict[str, Any]) -> Cursor:
+    return (row["position"],)
+
+
+def _audit_line(row: dict[str, Any]) -> AuditLine:
+    return AuditLine(**row)
+
+
+def _wait_line(row: dict[str, Any]) -> WaitLine:
+    return WaitLine(**{name: value for name, value in row.items() if name != "position"})
+
+
+def _delivery_line(row: dict[str, Any]) -> DeliveryLine:
+    return DeliveryLine(**{name: value for name, value in row.items() if name != "position"})

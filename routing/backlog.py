@@ -1,0 +1,78 @@
+"""How much stands in the tables, asked cheaply: exact while it is little, estimated beyond."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from routing.database import Database
+from routing.statements import PLAN_ANEW
+
+COUNTED_EXACTLY: Final = 10_000
+
+# Each count stops at its limit and walks a partial index in its order: workflow_run_waits_open,
+# workflow_runtime_events_available, workflow_event_deliveries_due (whose order makes the age that
+# of what has been due for longest). Beyond the limit stands what the last ANALYZE estimated for the
+# index, whose condition is the question.
+BACKLOG: Final = """
+WITH pending AS MATERIALIZED (
+    SELECT created_at FROM workflow_event_deliveries WHERE status = 'pending'
+    ORDER BY tenant_id, due_at, position LIMIT %(limit)s
+)
+SELECT
+    (SELECT count(*) FROM (
+        SELECT FROM workflow_run_waits WHERE status = 'waiting'
+        ORDER BY tenant_id, event_name, correlation_key, position LIMIT %(limit)s) AS w),
+    (SELECT reltuples::bigint FROM pg_class WHERE oid = 'workflow_run_waits_open'::regclass),
+    (SELECT count(*) FROM (
+        SELECT FROM workflow_runtime_events
+        WHERE available_until IS NOT NULL AND correlation_key IS NOT NULL
+        ORDER BY tenant_id, event_name, correlation_key, received_at LIMIT %(limit)s) AS e),
+    (SELECT reltuples::bigint FROM pg_class
+     WHERE oid = 'workflow_runtime_events_available'::regclass),
+    (SELECT count(*) FROM pending),
+    (SELECT reltuples::bigint FROM pg_class WHERE oid = 'workflow_event_deliveries_due'::regclass),
+    (SELECT greatest(statement_timestamp() - min(created_at), interval '0') FROM pending)
+"""
+
+
+# A bitmap or a sort reads all of an index before the limit counts.
+WALK_IN_ORDER: Final = """
+SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in the tables; a number over the limit is an estimate, never below the limit."""
+
+    open_waits: int
+    available_events: int
+    """Events that a look-back may still take."""
+    pending_deliveries: int
+    oldest_pending: timedelta | None
+    """Age of the oldest pending delivery among the first that are due; None without any."""
+
+
+async def measure_backlog(database: Database, *, limit: int = COUNTED_EXACTLY) -> Backlog:
+    """Measure all of it in one statement that reads at most three times `limit` rows.
+
+    Raises DatabaseUnavailable.
+    """
+    async with database.transaction() as connection:
+        await connection.execute(PLAN_ANEW)
+        await connection.execute(WALK_IN_ORDER)
+        cursor = await connection.execute(BACKLOG, {"limit": limit})
+        [row] = await cursor.fetchall()
+    waits, waits_guess, events, events_guess, pending, pending_guess, oldest = row
+    return Backlog(
+        open_waits=_count(waits, waits_guess, limit),
+        available_events=_count(events, events_guess, limit),
+        pending_deliveries=_count(pending, pending_guess, limit),
+        oldest_pending=oldest,
+    )
+
+
+def _count(counted: int, guess: int, limit: int) -> int:
+    return counted if counted < limit else max(limit, guess)

@@ -1,0 +1,295 @@
+"""Why is my workflow still waiting? Its waits, what they were handed, and what passed them by.
+
+Nothing here writes. Events are found while they are buffered (the setting `buffer_ttl`), and the
+look for similar or keyless ones goes through the tenant's newest five thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from itertools import groupby
+from typing import Any, Final
+
+from psycopg.rows import kwargs_row
+
+from correlation.key import lock_hash
+from routing.audit import list_waits
+from routing.audit_records import WaitFilter, WaitLine
+from routing.database import Connection, Database
+from routing.explain_advice import advice_on
+from routing.explain_near_misses import difference, named, span
+from routing.explain_records import (
+    DeliverySeen,
+    EventSeen,
+    MissedEvent,
+    RunExplanation,
+    WaitExplanation,
+    WaitSeen,
+)
+from routing.explain_statements import (
+    BUFFERED_NAMES,
+    DELIVERIES_OF_WAITS,
+    EVENTS_OF_KEYS,
+    RECENT_EVENTS,
+)
+from routing.near_misses import closest
+from routing.statements import PLAN_ANEW
+
+MOST_WAITS: Final = 20
+MOST_NAMES: Final = 100
+MOST_OF_A_KEY: Final = 5
+MOST_RECENT: Final = 5_000
+MOST_DELIVERIES: Final = 20
+MOST_MISSED: Final = 5
+NOTHING: Final = timedelta(0)
+
+
+async def explain_run(
+    database: Database, workflow_id: str, *, tenant: str | None = None, behind_wall: bool = False
+) -> Sequence[RunExplanation]:
+    """Explain a workflow's waits, once for each tenant that has waits of it; empty when none has.
+
+    With a `tenant` only that one's; `behind_wall` reads as that tenant. Raises DatabaseUnavailable.
+    """
+    wall = tenant if behind_wall else None
+    wanted = WaitFilter(tenant=tenant, workflow_id=workflow_id, closed_too=True, limit=MOST_WAITS)
+    async with database.transaction(tenant=wall) as connection:
+        await connection.execute(PLAN_ANEW)
+        lines = sorted(await list_waits(connection, wanted), key=_by_tenant_open_first)
+        return [
+            await _run(connection, owner, workflow_id, [_seen(line) for line in waits])
+            for owner, waits in groupby(lines, key=lambda line: line.tenant)
+        ]
+
+
+def _by_tenant_open_first(line: WaitLine) -> tuple[str, bool]:
+    return line.tenant, line.status != "waiting"
+
+
+def _seen(line: WaitLine) -> WaitSeen:
+    return WaitSeen(**{name: value for name, value in asdict(line).items() if name != "tenant"})
+
+
+async def _run(
+    connection: Connection, tenant: str, workflow_id: str, waits: Sequence[WaitSeen]
+) -> RunExplanation:
+    parameters = {
+        "tenant": tenant,
+        "wait_ids": [wait.wait_id for wait in waits],
+        "count": MOST_DELIVERIES,
+    }
+    cursor = connection.cursor(row_factory=kwargs_row(DeliverySeen))
+    await cursor.execute(DELIVERIES_OF_WAITS.encode(), parameters)
+    deliveries = await cursor.fetchall()
+    recent = await _recent(connection, tenant, {wait.name for wait in waits})
+    names = await _buffered_names(connection, tenant)
+    explained = []
+    for wait in waits:
+        mine = tuple(each for each in deliveries if each.wait_id == wait.wait_id)
+        same_key = await _events_of_key(connection, tenant, names, wait)
+        missed = tuple(_missed(wait, mine, same_key, recent))
+        explained.append(_explained(wait, mine, missed))
+    return RunExplanation(
+        tenant=tenant,
+        workflow_id=workflow_id,
+        waits=tuple(explained),
+        sentences=tuple(_summary(workflow_id, waits)),
+        what_to_do=tuple(
+            dict.fromkeys(fix for each in explained if _open(each.wait) for fix in each.what_to_do)
+        ),
+        truncated=len(recent) >= MOST_RECENT or len(names) >= MOST_NAMES,
+    )
+
+
+def _summary(workflow_id: str, waits: Sequence[WaitSeen]) -> Iterator[str]:
+    still = [f"{wait.name} with the key '{wait.correlation_key}'" for wait in waits if _open(wait)]
+    if still:
+        yield f"{workflow_id} waits for {'; '.join(still)}."
+    else:
+        yield f"{workflow_id} has no open wait: as far as is known here, it waits for no event."
+
+
+def _open(wait: WaitSeen) -> bool:
+    return wait.status == "waiting"
+
+
+def _explained(
+    wait: WaitSeen, deliveries: tuple[DeliverySeen, ...], missed: tuple[MissedEvent, ...]
+) -> WaitExplanation:
+    sentences = [*_state(wait, deliveries), *(_handed(each) for each in deliveries)]
+    fixes = [advice_on(each.reason) for each in deliveries if each.status in {"pending", "dead"}]
+    fixes += ["Compare the event's payload with the workflow's filter."] * any(
+        each.disposition == "filtered" for each in deliveries
+    )
+    fixes += [each.what_to_do for each in missed]
+    if _open(wait) and not deliveries and not missed:
+        fixes.append(
+            f"See whether {wait.name} has been published for '{wait.correlation_key}' at all, and "
+            "under which tenant."
+        )
+    return WaitExplanation(
+        wait=wait,
+        deliveries=deliveries,
+        missed_events=missed,
+        sentences=(*sentences, *(each.sentence for each in missed)),
+        what_to_do=tuple(dict.fromkeys(filter(None, fixes))),
+    )
+
+
+def _state(wait: WaitSeen, deliveries: Sequence[DeliverySeen]) -> Iterator[str]:
+    what = f"{wait.name} with the key '{wait.correlation_key}'"
+    if not _open(wait):
+        yield f"{named(wait)} no longer waits for {what}: {wait.end}."
+        return
+    until = "" if wait.expires_at is None else f" until {wait.expires_at.isoformat()}"
+    yield f"{named(wait)} waits for {what} since {wait.registered_at.isoformat()}{until}."
+    if not deliveries:
+        yield "No such event has come while it waited."
+    if wait.filter:
+        yield f"Its own filter decides which of them it accepts: {wait.filter}."
+
+
+def _handed(delivery: DeliverySeen) -> str:
+    event = f"Event {delivery.event_id}"
+    why = ": ".join(filter(None, (delivery.reason, delivery.detail)))
+    match delivery.status:
+        case "delivered" if delivery.disposition == "filtered":
+            return f"{event} reached it; the workflow's own filter refused it."
+        case "delivered" if delivery.disposition is None:
+            return (
+                f"{event} reached it; the workflow has not said yet what became of it: see that "
+                "its worker runs."
+            )
+        case "delivered":
+            return f"{event} reached it ({delivery.disposition})."
+        case "pending" if why:
+            return f"{event} is on its way, after {delivery.attempts} tries ({why})."
+        case "pending":
+            return f"{event} is on its way."
+        case "withdrawn":
+            return f"{event} was withdrawn before it was signalled ({why})."
+        case _:
+            return f"{event} could not be signalled ({why})."
+
+
+def _missed(
+    wait: WaitSeen,
+    deliveries: Sequence[DeliverySeen],
+    same_key: Sequence[EventSeen],
+    recent: Sequence[EventSeen],
+) -> Iterator[MissedEvent]:
+    had = {each.event_id for each in deliveries}
+    before = [e for e in same_key if e.name == wait.name and e.event_id not in had]
+    yield from (_before(wait, event) for event in before[:MOST_MISSED] if _in_time(wait, event))
+    others = [e for e in same_key if e.name != wait.name]
+    yield from (_other_name(wait, event) for event in others[:MOST_MISSED])
+    namesakes = [e for e in recent if e.name == wait.name and e.event_id not in had]
+    yield from _spelt_otherwise(wait, namesakes)
+    keyless = [e for e in namesakes if e.outcome == "unresolved"]
+    yield from (_unresolved(event) for event in keyless[:MOST_MISSED])
+
+
+def _in_time(wait: WaitSeen, event: EventSeen) -> bool:
+    """Whether the event came before the wait ended; a later one is none of its business."""
+    return wait.closed_at is None or event.received_at < wait.closed_at
+
+
+def _before(wait: WaitSeen, event: EventSeen) -> MissedEvent:
+    gap = wait.registered_at - event.received_at
+    if gap <= NOTHING:
+        sentence = (
+            f"Event {event.event_id} has this name and key and came while it waited, and was not "
+            "handed to it: another exclusive wait took it, or it had another key then."
+        )
+        return MissedEvent(
+            kind="before_the_wait",
+            event=event,
+            sentence=sentence,
+            what_to_do=f"Replay event {event.event_id}, or hand it to wait {wait.wait_id}.",
+        )
+    looks = f"looks back {span(wait.lookback)} only" if wait.lookback else "does not look back"
+    if wait.lookback >= gap:
+        looks = "could not take it: it was taken already, or no longer buffered"
+    return MissedEvent(
+        kind="before_the_wait",
+        event=event,
+        sentence=f"Event {event.event_id} has this name and key and came {span(gap)} before it "
+        f"began to wait; it {looks}.",
+        what_to_do=f"Hand event {event.event_id} to wait {wait.wait_id}, and give such waits a "
+        f"look-back of more than {span(gap)}.",
+    )
+
+
+def _other_name(wait: WaitSeen, event: EventSeen) -> MissedEvent:
+    return MissedEvent(
+        kind="other_name",
+        event=event,
+        sentence=f"Event {event.event_id} has the key '{wait.correlation_key}' under another name, "
+        f"{event.name}.",
+        what_to_do=f"If {event.name} should wake it, let the workflow wait for that name as well.",
+    )
+
+
+def _spelt_otherwise(wait: WaitSeen, events: Sequence[EventSeen]) -> Iterator[MissedEvent]:
+    newest: dict[str, EventSeen] = {}
+    for event in events:
+        for key in event.keys:
+            newest.setdefault(key, event)
+    for key, resemblance in closest(wait.correlation_key, newest, MOST_MISSED):
+        differs, fix = difference(resemblance)
+        yield MissedEvent(
+            kind="other_key",
+            event=newest[key],
+            sentence=f"Event {newest[key].event_id} has the key '{key}'; '{wait.correlation_key}' "
+            f"{differs}.",
+            what_to_do=fix,
+            resemblance=resemblance.value,
+        )
+
+
+def _unresolved(event: EventSeen) -> MissedEvent:
+    return MissedEvent(
+        kind="unresolved",
+        event=event,
+        sentence=f"Event {event.event_id} of this name has no key ({event.reason}): "
+        f"{event.detail}.",
+        what_to_do=advice_on(event.reason) or "Look at the event.",
+    )
+
+
+async def _buffered_names(connection: Connection, tenant: str) -> list[str]:
+    cursor = await connection.execute(BUFFERED_NAMES, {"tenant": tenant, "count": MOST_NAMES})
+    return [str(row[0]) for row in await cursor.fetchall()]
+
+
+async def _events_of_key(
+    connection: Connection, tenant: str, names: Sequence[str], wait: WaitSeen
+) -> Sequence[EventSeen]:
+    probed = list(dict.fromkeys((wait.name, *names)))
+    parameters = {
+        "tenant": tenant,
+        "names": probed,
+        "keys": [wait.correlation_key] * len(probed),
+        "hashes": [lock_hash(tenant, name, wait.correlation_key) for name in probed],
+        "count": MOST_OF_A_KEY,
+    }
+    return await _events(connection, EVENTS_OF_KEYS, parameters)
+
+
+async def _recent(connection: Connection, tenant: str, names: set[str]) -> Sequence[EventSeen]:
+    parameters = {"tenant": tenant, "names": sorted(names), "count": MOST_RECENT}
+    return await _events(connection, RECENT_EVENTS, parameters)
+
+
+async def _events(
+    connection: Connection, statement: str, parameters: dict[str, Any]
+) -> Sequence[EventSeen]:
+    cursor = connection.cursor(row_factory=kwargs_row(_event))
+    await cursor.execute(statement.encode(), parameters)
+    return await cursor.fetchall()
+
+
+def _event(*, keys: Sequence[str], **columns: Any) -> EventSeen:
+    return EventSeen(keys=tuple(keys), **columns)

@@ -1,0 +1,209 @@
+"""Removing old rows of the audit, in small batches off the hot path.
+
+An event goes with its deliveries and launches, and only when nothing is under way: no delivery or
+launch of it is pending, no wait that it was handed to is open, no look-back may take it. What
+operators did by hand is kept for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from correlation.reason import Outcome
+from routing.database import Database
+
+FOREVER: Final = timedelta(0)
+PASSES_BEFORE_ANEW: Final = 24
+"""After so many passes the walk begins at the beginning: what was held up then may go now."""
+
+# Tenants are found by hopping from one to the next through the primary keys.
+_HOP: Final = """
+WITH RECURSIVE tenants (tenant_id) AS (
+    (SELECT tenant_id FROM {table} ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT n.tenant_id FROM {table} AS n
+            WHERE n.tenant_id > t.tenant_id ORDER BY n.tenant_id LIMIT 1)
+    FROM tenants AS t WHERE t.tenant_id IS NOT NULL
+)
+SELECT tenant_id FROM tenants WHERE tenant_id IS NOT NULL
+"""
+
+# Walks a tenant's events in the order of workflow_runtime_events_listed. The other indexes are
+# the primary keys.
+REMOVE_EVENTS: Final = """
+WITH walked AS MATERIALIZED (
+    SELECT tenant_id, event_id AS id, received_at, outcome, available_until
+    FROM workflow_runtime_events
+    WHERE tenant_id = %(tenant)s
+      AND (received_at, event_id) > (%(after)s::timestamptz, %(after_id)s)
+      AND received_at < statement_timestamp() - %(age)s::interval
+    ORDER BY received_at, event_id LIMIT %(count)s
+), old AS MATERIALIZED (
+    SELECT o.tenant_id, o.id FROM walked AS o
+    WHERE o.outcome = %(outcome)s
+      AND (o.available_until IS NULL OR o.available_until <= statement_timestamp())
+      AND NOT EXISTS (
+        SELECT FROM workflow_event_deliveries AS d
+        WHERE d.tenant_id = o.tenant_id AND d.event_id = o.id
+          AND (d.status = 'pending' OR EXISTS (
+              SELECT FROM workflow_run_waits AS w
+              WHERE w.tenant_id = d.tenant_id AND w.wait_id = d.wait_id AND w.status = 'waiting'
+              OFFSET 0))
+        OFFSET 0)
+      AND NOT EXISTS (
+        SELECT FROM workflow_event_launches AS l
+        WHERE l.tenant_id = o.tenant_id AND l.event_id = o.id AND l.status = 'pending'
+        OFFSET 0)
+), deliveries AS (
+    DELETE FROM workflow_event_deliveries AS d USING old
+    WHERE d.tenant_id = old.tenant_id AND d.event_id = old.id
+), launches AS (
+    DELETE FROM workflow_event_launches AS l USING old
+    WHERE l.tenant_id = old.tenant_id AND l.event_id = old.id
+), removed AS (
+    DELETE FROM workflow_runtime_events AS e USING old
+    WHERE e.tenant_id = old.tenant_id AND e.event_id = old.id
+    RETURNING e.event_id
+)
+SELECT received_at, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
+FROM walked ORDER BY received_at DESC, id DESC LIMIT 1
+"""
+
+# Walks a tenant's rejected entries in the order of workflow_rejected_entries_listed; entries of
+# one moment and id in different streams go together. Index besides: the primary key.
+REMOVE_REJECTED: Final = """
+WITH walked AS MATERIALIZED (
+    SELECT tenant_id, stream, entry_id AS id, received_at, outcome FROM workflow_rejected_entries
+    WHERE tenant_id = %(tenant)s
+      AND (received_at, entry_id) > (%(after)s::timestamptz, %(after_id)s)
+      AND received_at < statement_timestamp() - %(age)s::interval
+    ORDER BY received_at, entry_id LIMIT %(count)s
+), removed AS (
+    DELETE FROM workflow_rejected_entries AS r USING walked AS w
+    WHERE w.outcome = %(outcome)s
+      AND r.tenant_id = w.tenant_id AND r.stream = w.stream AND r.entry_id = w.id
+    RETURNING r.entry_id
+)
+SELECT received_at, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
+FROM walked ORDER BY received_at DESC, id DESC LIMIT 1
+"""
+
+# Index: workflow_run_waits_ended; the primary key for the removal.
+REMOVE_WAITS: Final = """
+WITH walked AS MATERIALIZED (
+    SELECT tenant_id, wait_id AS id, closed_at FROM workflow_run_waits
+    WHERE tenant_id = %(tenant)s AND status = 'closed'
+      AND (closed_at, wait_id) > (%(after)s::timestamptz, %(after_id)s)
+      AND closed_at < statement_timestamp() - %(age)s::interval
+    ORDER BY closed_at, wait_id LIMIT %(count)s
+), removed AS (
+    DELETE FROM workflow_run_waits AS r USING walked AS w
+    WHERE r.tenant_id = w.tenant_id AND r.wait_id = w.id
+      AND NOT EXISTS (
+        SELECT FROM workflow_event_deliveries AS d
+        WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.id AND d.status = 'pending'
+        OFFSET 0)
+    RETURNING r.wait_id
+)
+SELECT closed_at, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
+FROM walked ORDER BY closed_at DESC, id DESC LIMIT 1
+"""
+
+EVENTS: Final = "workflow_runtime_events"
+REJECTED: Final = "workflow_rejected_entries"
+WAITS: Final = "workflow_run_waits"
+_BEGINNING: Final = ("-infinity", "")
+_OF_REJECTED: Final = frozenset({Outcome.MALFORMED, Outcome.REJECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long the audit is kept; a duration of zero is for ever."""
+
+    age: timedelta
+    """Of closed waits, and of every outcome that has no age of its own."""
+    by_outcome: Mapping[Outcome, timedelta] = field(default_factory=dict[Outcome, timedelta])
+
+    def age_of(self, outcome: Outcome) -> timedelta:
+        """How long events and entries that ended so are kept."""
+        return self.by_outcome.get(outcome, self.age)
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How many rows a pass removed."""
+
+    events: int
+    rejected: int
+    waits: int
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.rejected or self.waits)
+
+
+class Retention:
+    """Works in small batches, each a transaction of its own."""
+
+    def __init__(self, database: Database, keeping: Keeping, batch: int = 500) -> None:
+        self._database = database
+        self._keeping = keeping
+        self._batch = batch
+        self._walked: dict[tuple[str, str, str], tuple[object, str]] = {}
+        self._passes = 0
+
+    async def remove(self) -> Removed:
+        """Remove what is older than it is kept. Raises DatabaseUnavailable: try again later."""
+        if self._passes % PASSES_BEFORE_ANEW == 0:
+            self._walked.clear()
+        self._passes += 1
+        events = rejected = 0
+        for outcome in Outcome:
+            age = self._keeping.age_of(outcome)
+            if age == FOREVER:
+                continue
+            if outcome in _OF_REJECTED:
+                rejected += await self._walk(REJECTED, REMOVE_REJECTED, age, outcome)
+            else:
+                events += await self._walk(EVENTS, REMOVE_EVENTS, age, outcome)
+        waits = 0
+        if self._keeping.age != FOREVER:
+            waits = await self._walk(WAITS, REMOVE_WAITS, self._keeping.age, None)
+        return Removed(events, rejected, waits)
+
+    async def _walk(
+        self, table: str, statement: str, age: timedelta, outcome: Outcome | None
+    ) -> int:
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(_HOP.format(table=table).encode())
+            tenants = [str(row[0]) for row in await cursor.fetchall()]
+        word = "" if outcome is None else outcome.value
+        return sum([await self._walk_tenant(t, table, statement, age, word) for t in tenants])
+
+    async def _walk_tenant(
+        self, tenant: str, table: str, statement: str, age: timedelta, outcome: str
+    ) -> int:
+        total = 0
+        place = (table, outcome, tenant)
+        while True:
+            after, after_id = self._walked.get(place, _BEGINNING)
+            parameters: dict[str, Any] = {
+                "tenant": tenant,
+                "after": after,
+                "after_id": after_id,
+                "age": age,
+                "count": self._batch,
+            }
+            if outcome:
+                parameters["outcome"] = outcome
+            async with self._database.transaction() as connection:
+                cursor = await connection.execute(statement.encode(), parameters)
+                row = await cursor.fetchone()
+            if row is None:
+                return total
+            self._walked[place] = (row[0], row[1])
+            total += int(row[3])
+            if row[2] < self._batch:
+                return total

@@ -1,0 +1,141 @@
+"""Why is my workflow still waiting?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from correlation.reason import Reason
+from correlation.rules import compile_rules
+from pointsman.contract import Disposition
+from routing.database import Database
+from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
+from routing.explain_records import RunExplanation, WaitExplanation
+from routing.explain_run import explain_run
+from routing.matching import Matcher
+from routing.waits import Closing, Waits
+from tests.builders import a_wait, an_event, incoming
+
+WORKFLOW = "order-7"
+
+
+async def explained(database: Database, workflow_id: str = WORKFLOW) -> RunExplanation:
+    [explanation] = await explain_run(database, workflow_id, tenant="acme", behind_wall=True)
+    return explanation
+
+
+async def the_wait(database: Database) -> WaitExplanation:
+    [wait] = (await explained(database)).waits
+    return wait
+
+
+async def test_a_workflow_without_waits_has_no_explanation(database: Database) -> None:
+    explanations = await explain_run(database, "nobody")
+
+    assert list(explanations) == []
+
+
+async def test_it_tells_what_an_unanswered_workflow_waits_for(
+    database: Database, waits: Waits
+) -> None:
+    await waits.register([a_wait(key="7", workflow_id=WORKFLOW)])
+
+    explanation = await explained(database)
+
+    assert explanation.sentences == ("order-7 waits for INVOICE_PAID with the key '7'.",)
+    assert "No such event has come while it waited." in explanation.waits[0].sentences
+    assert explanation.what_to_do
+
+
+async def test_the_key_under_another_name_is_found_also_beside_a_primary_one(
+    database: Database, waits: Waits, matcher: Matcher
+) -> None:
+    await waits.register([a_wait(key="7", workflow_id=WORKFLOW)])
+    rules = compile_rules({"INVOICE_SENT": ["number", "copy"]})
+    sent = an_event(name="INVOICE_SENT", event_id="sent", payload={"number": "1", "copy": "7"})
+    await matcher.record([incoming(name="INVOICE_SEEN", event_id="seen", key="7")])
+    await matcher.record([incoming(sent, rules=rules)])
+
+    missed = (await the_wait(database)).missed_events
+
+    assert {(each.kind, each.event.event_id) for each in missed} == {
+        ("other_name", "seen"),
+        ("other_name", "sent"),
+    }
+
+
+async def test_a_resembling_key_and_a_keyless_event_of_the_name_are_found(
+    database: Database, waits: Waits, matcher: Matcher
+) -> None:
+    await waits.register([a_wait(key="INV-7", workflow_id=WORKFLOW)])
+    await matcher.record([incoming(event_id="lower", key="inv-7"), incoming(event_id="keyless")])
+
+    missed = (await the_wait(database)).missed_events
+
+    assert {(each.kind, each.event.event_id, each.resemblance) for each in missed} == {
+        ("other_key", "lower", "case"),
+        ("unresolved", "keyless", None),
+    }
+    assert any(Reason.NO_RULE.value in each.sentence for each in missed)
+
+
+async def test_an_event_before_the_wait_is_told_with_the_look_back_that_was_missing(
+    database: Database, waits: Waits, matcher: Matcher
+) -> None:
+    await matcher.record([incoming(event_id="early", key="7")])
+    await waits.register([a_wait(key="7", workflow_id=WORKFLOW, wait_id="w-7")])
+
+    [missed] = (await the_wait(database)).missed_events
+
+    assert (missed.kind, missed.event.event_id) == ("before_the_wait", "early")
+    assert "it does not look back" in missed.sentence
+    assert missed.what_to_do.startswith("Hand event early to wait w-7")
+
+
+async def test_an_event_that_the_look_back_took_was_not_missed(
+    database: Database, waits: Waits, matcher: Matcher
+) -> None:
+    await matcher.record([incoming(event_id="early", key="7")])
+    await waits.register([a_wait(key="7", workflow_id=WORKFLOW, lookback=timedelta(minutes=1))])
+
+    wait = await the_wait(database)
+
+    assert wait.missed_events == ()
+    assert "Event early is on its way." in wait.sentences
+
+
+async def test_a_dead_delivery_and_a_refused_event_are_told_with_what_to_do(
+    database: Database, waits: Waits, matcher: Matcher, store: DeliveryStore
+) -> None:
+    await waits.register([a_wait(key="7", workflow_id=WORKFLOW, wait_id="w-7")])
+    recorded = await matcher.record(
+        [incoming(event_id="huge", key="7"), incoming(event_id="refused", key="7")]
+    )
+    await store.settle(
+        [
+            Settlement(recorded.deliveries[0], DeliveryStatus.DEAD, Reason.PAYLOAD_TOO_LARGE),
+            Settlement(recorded.deliveries[1], DeliveryStatus.DELIVERED),
+        ]
+    )
+    wait = a_wait(key="7", wait_id="w-7")
+    await waits.close(
+        [Closing(wait.tenant, wait.wait_id, Disposition.FILTERED, event_id="refused")]
+    )
+
+    explanation = await the_wait(database)
+
+    assert "Event huge could not be signalled (payload_too_large)." in explanation.sentences
+    assert "Event refused reached it; the workflow's own filter refused it." in (
+        explanation.sentences
+    )
+    assert any("2 MiB" in fix for fix in explanation.what_to_do)
+    assert any("filter" in fix for fix in explanation.what_to_do)
+
+
+async def test_a_run_of_another_tenant_is_not_seen_behind_the_wall(
+    database: Database, waits: Waits
+) -> None:
+    await waits.register([a_wait(key="7", workflow_id=WORKFLOW, tenant="globex")])
+
+    explanations = await explain_run(database, WORKFLOW, tenant="acme", behind_wall=True)
+
+    assert list(explanations) == []
