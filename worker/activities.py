@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio import activity
@@ -18,10 +18,22 @@ from correlation.key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, c
 from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, RegisterWait
 from routing.faults import InvalidWait, RecordRefused, WaitConflict
 from routing.incoming import RunId, WaitId, WorkflowId
-from routing.waits import Closing, Registration, Wait, Waits, raise_conflict
+from routing.waits import Closing, Registration, Wait, raise_conflict
 from worker.batching import Batcher
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class WaitBook(Protocol):
+    """Where waits are registered and closed."""
+
+    async def register(self, waits: Sequence[Wait]) -> Sequence[Registration]:
+        """Register a batch of waits; answers in the order given."""
+        ...
+
+    async def close(self, closings: Sequence[Closing]) -> Sequence[str]:
+        """Apply what is said of waits; answers each with its wait's status."""
+        ...
 
 
 class WaitActivities:
@@ -31,7 +43,7 @@ class WaitActivities:
     `InvalidWait` or `WaitConflict`; anything else is retried by Temporal.
     """
 
-    def __init__(self, waits: Waits, wake: Callable[[], None]) -> None:
+    def __init__(self, waits: WaitBook, wake: Callable[[], None]) -> None:
         self._registering: Batcher[Wait, Registration] = Batcher(waits.register)
         self._closing: Batcher[Closing, str] = Batcher(waits.close)
         self._wake = wake

@@ -1,49 +1,57 @@
 """The composition root: the one place where settings become objects and objects meet.
 
-`run(settings)` is the program. Read `compose` from top to bottom and you have seen how an event
-travels: source → consumer → recorder → matcher → dispatcher → Temporal.
+Read `compose` from top to bottom and you have seen how an event travels: source → consumer →
+recorder → matcher → dispatcher → Temporal. `worker/running.py` runs what is put together here.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import secrets
-import signal
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
-from typing import Any
 
-import structlog
+from redis.asyncio import Redis
+from temporalio.client import Client
 
-from correlation.rules import Rules
+from ingress.backlog import StreamBacklogs
+from ingress.dead_letter_desk import DeadLetterDesk
 from ingress.dead_letters import RedisDeadLetters
-from ingress.entry import StreamName
+from ingress.expiry_notices import ExpiryNotices
 from ingress.redis_connection import connect_redis
-from ingress.redis_streams import RedisStreamSource, StreamReading
-from routing.database import Database, DatabaseLimits, open_database
+from ingress.redis_streams import RedisStreamSource
+from ingress.schemas import NO_SCHEMAS, PayloadSchemas, schemas_from_file
+from routing.database import Database, open_database
 from routing.delivery_store import DeliveryStore
-from routing.dispatch import Dispatcher, DispatchLimits
-from routing.faults import DatabaseUnavailable
+from routing.dispatch import Dispatcher
 from routing.gate import Backoff
-from routing.matching import Matcher, Matching
+from routing.matching import Matcher
 from routing.reconcile import Reconciler
+from routing.retention import Retention
 from routing.sweep import Sweeper
 from routing.temporal import TemporalSignaller
 from routing.waits import Waits
-from routing.wakeups import RemoteDispatcher, listen
+from routing.wakeups import RemoteDispatcher
 from worker.activities import WaitActivities
+from worker.api.parts import Parts, make_parts
 from worker.consumer import Consumer
+from worker.expiry import ExpiryNotice
+from worker.observe.observation import Observation
+from worker.observe.temporal_check import temporal_check
 from worker.recording import Recorder
-from worker.rules_source import Kept, ReloadableRules, Reloaded, rules_from_file, rules_from_text
+from worker.room_settings import (
+    database_limits,
+    dispatch_limits,
+    keeping,
+    matching,
+    rules_of,
+    stream_names,
+    stream_reading,
+)
+from worker.rules_source import ReloadableRules
 from worker.settings import Role, Settings
-from worker.sweeping import reconcile_for_ever, sweep_for_ever
-from worker.temporal_worker import TemporalRuns, connect_lazily, serve_activities
-
-log = structlog.get_logger(__name__)
+from worker.temporal_worker import TemporalRuns, connect_lazily
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,189 +68,153 @@ class Service:
     sink: Dispatcher | RemoteDispatcher
     activities: WaitActivities
     sweeper: Sweeper
+    retention: Retention
     reconciler: Reconciler
+    api: Parts
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every part stands on."""
+
+    settings: Settings
+    stack: AsyncExitStack
+    """Closes at the end what is opened here."""
+    rules: ReloadableRules
+    schemas: PayloadSchemas
+    backoff: Backoff
+    owner: str
+    """This process' name on the deliveries that it leases."""
+    database: Database
+    temporal: Client
+    connect: Callable[[], Redis]
+    observation: Observation
 
 
 @asynccontextmanager
 async def compose(settings: Settings) -> AsyncGenerator[Service]:
     """Assemble the service; opens connections lazily and closes them at the end."""
-    rules = ReloadableRules(lambda: _rules(settings))
-    # A consumer's name may be configured and outlive the process; a lease must not.
-    owner = f"{settings.consumer}/{secrets.token_hex(4)}"
-    backoff = Backoff(settings.backoff_initial, settings.backoff_maximum)
-    redis_url = settings.redis_url.get_secret_value()
-    connect = partial(connect_redis, redis_url, block=settings.block)
-    async with contextlib.AsyncExitStack() as stack:
-        database = await stack.enter_async_context(
-            open_database(settings.database_url.get_secret_value(), _database_limits(settings))
-        )
-        temporal = await connect_lazily(settings)
-        source = RedisStreamSource(_stream_reading(settings), connect)
-        stack.push_async_callback(source.aclose)
-        dead_letters = RedisDeadLetters(connect)
-        stack.push_async_callback(dead_letters.aclose)
-        dispatcher = Dispatcher(
-            DeliveryStore(database, owner, settings.delivery_lease),
-            TemporalSignaller(temporal, settings.signal_timeout),
-            _dispatch_limits(settings, backoff),
-        )
+    async with AsyncExitStack() as stack:
+        ground = await _ground(settings, stack)
+        observation, database = ground.observation, ground.database
+        source = _source(ground)
+        matcher = Matcher(database, matching(settings, ground.owner))
+        dispatcher = _dispatcher(ground)
         sink = dispatcher if Role.DELIVERY in settings.roles else RemoteDispatcher(database)
-        recorder = Recorder(
-            Matcher(database, _matching(settings, owner)),
-            dead_letters,
-            max_deliveries=settings.max_deliveries,
-            backoff=backoff,
-        )
+        runs = TemporalRuns(ground.temporal, settings.signal_timeout)
         yield Service(
             settings=settings,
-            rules=rules,
-            backoff=backoff,
+            rules=ground.rules,
+            backoff=ground.backoff,
             database=database,
             source=source,
-            consumer=Consumer(
-                source,
-                recorder,
-                sink,
-                lambda: rules.current,
-                max_entry_bytes=settings.max_entry_bytes,
-            ),
+            consumer=_consumer(ground, source, _recorder(ground, matcher), sink),
             dispatcher=dispatcher,
             sink=sink,
-            activities=WaitActivities(Waits(database), sink.wake),
-            sweeper=Sweeper(database, settings.buffer_ttl),
-            reconciler=Reconciler(database, TemporalRuns(temporal, settings.signal_timeout)),
+            activities=WaitActivities(observation.waits(Waits(database)), sink.wake),
+            sweeper=_sweeper(ground),
+            retention=Retention(database, keeping(settings)),
+            reconciler=Reconciler(observation.reconciled(database), runs),
+            api=_api(ground, matcher, sink),
+            observation=observation,
         )
 
 
-async def run(settings: Settings) -> None:
-    """Run the roles of this process until SIGTERM or SIGINT; finishes what is in hand.
-
-    Raises SchemaMismatch when the database is not migrated. A server that is missing is waited
-    for, at the start as later.
-    """
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with compose(settings) as service:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, service.rules)
-        if await _schema_is_ready(service, stopping):
-            await run_roles(service, stopping)
-    log.info("service.stopped")
-
-
-async def run_roles(service: Service, stopping: asyncio.Event) -> None:
-    """Run until `stopping` is set, then drain: stop reading, finish, deliver, leave."""
-    roles = service.settings.roles
-    log.info("service.started", roles=sorted(roles), consumer=service.settings.consumer)
-    async with asyncio.TaskGroup() as group:
-        background = [group.create_task(loop) for loop in _background(service)]
-        async with asyncio.TaskGroup() as foreground:
-            if Role.CONSUMER in roles:
-                foreground.create_task(service.consumer.run(stopping))
-            if Role.WORKER in roles:
-                activities = service.activities
-                foreground.create_task(
-                    serve_activities(
-                        service.settings,
-                        [activities.register_wait, activities.close_wait],
-                        stopping,
-                        service.backoff,
-                    )
-                )
-            foreground.create_task(_until_set(stopping))
-        if Role.DELIVERY in roles:
-            await service.dispatcher.drain(service.settings.shutdown_grace / 2)
-        for task in background:
-            task.cancel()
-
-
-def _background(service: Service) -> list[Coroutine[Any, Any, None]]:
-    settings, wake = service.settings, service.sink.wake
-    loops: list[Coroutine[Any, Any, None]] = [service.sink.run()]
-    if Role.DELIVERY in settings.roles:
-        url = settings.database_url.get_secret_value()
-        loops.append(listen(url, service.dispatcher.wake, service.backoff))
-    if Role.SWEEPER in settings.roles:
-        loops.append(sweep_for_ever(service.sweeper, wake, settings.sweep_period))
-        loops.append(
-            reconcile_for_ever(
-                service.reconciler, wake, timedelta(seconds=1), settings.reconcile_period
-            )
-        )
-    return loops
-
-
-async def _schema_is_ready(service: Service, stopping: asyncio.Event) -> bool:
-    """Wait for the database and check its schema; False when told to stop before."""
-    failures = 0
-    while not stopping.is_set():
-        try:
-            await service.database.verify_schema()
-        except DatabaseUnavailable as error:
-            if failures == 0:
-                log.warning("postgres.awaited", error=str(error))
-            pause = service.backoff.delay(failures).total_seconds()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), pause)
-            failures += 1
-        else:
-            return True
-    return False
-
-
-def _reload(rules: ReloadableRules) -> None:
-    """Read the rules again (SIGHUP); a bad file changes nothing."""
-    match rules.reload():
-        case Reloaded(new, changed):
-            log.info("rules.reloaded", version=new.version, changed=changed)
-        case Kept(old, error):
-            log.error("rules.kept", version=old.version, error=str(error))
-
-
-def _rules(settings: Settings) -> Rules:
-    if settings.rules_file is not None:
-        return rules_from_file(settings.rules_file)
-    return rules_from_text(settings.correlation_paths_json or "")
-
-
-async def _until_set(event: asyncio.Event) -> None:
-    await event.wait()
-
-
-def _database_limits(settings: Settings) -> DatabaseLimits:
-    return DatabaseLimits(
-        connections=settings.database_pool_size,
-        statement_timeout=settings.statement_timeout,
-        lock_timeout=settings.lock_timeout,
+async def _ground(settings: Settings, stack: AsyncExitStack) -> _Ground:
+    url = settings.database_url.get_secret_value()
+    database = await stack.enter_async_context(open_database(url, database_limits(settings)))
+    observation = Observation(settings)
+    stack.push_async_callback(observation.aclose)
+    redis_url = settings.redis_url.get_secret_value()
+    return _Ground(
+        settings=settings,
+        stack=stack,
+        rules=ReloadableRules(lambda: rules_of(settings)),
+        schemas=schemas_from_file(settings.schemas_file) if settings.schemas_file else NO_SCHEMAS,
+        backoff=Backoff(settings.backoff_initial, settings.backoff_maximum),
+        # A consumer's name may be configured and outlive the process; a lease must not.
+        owner=f"{settings.consumer}/{secrets.token_hex(4)}",
+        database=database,
+        temporal=await connect_lazily(settings),
+        connect=partial(connect_redis, redis_url, block=settings.block),
+        observation=observation,
     )
 
 
-def _stream_reading(settings: Settings) -> StreamReading:
-    return StreamReading(
-        streams=[StreamName(name) for name in settings.stream],
-        group=settings.group,
-        consumer=settings.consumer,
-        count=settings.batch_count,
-        max_bytes=settings.batch_bytes,
-        block=settings.block,
-        claim_idle=settings.claim_idle,
-        claim_period=settings.claim_period,
+def _source(ground: _Ground) -> RedisStreamSource:
+    settings, observation = ground.settings, ground.observation
+    source = RedisStreamSource(
+        stream_reading(settings), ground.connect, sleep=observation.consumer_sleep
+    )
+    ground.stack.push_async_callback(source.aclose)
+    backlogs = StreamBacklogs(ground.connect, stream_names(settings), settings.group)
+    ground.stack.push_async_callback(backlogs.aclose)
+    observation.look_at(ground.database, backlogs, source.status, temporal_check(ground.temporal))
+    return source
+
+
+def _dispatcher(ground: _Ground) -> Dispatcher:
+    settings, observation = ground.settings, ground.observation
+    store = DeliveryStore(ground.database, ground.owner, settings.delivery_lease)
+    dispatcher = Dispatcher(
+        observation.deliveries(store),
+        observation.signaller(TemporalSignaller(ground.temporal, settings.signal_timeout)),
+        dispatch_limits(settings, ground.backoff),
+    )
+    observation.metrics.hold_deliveries_at(lambda: dispatcher.in_memory)
+    return dispatcher
+
+
+def _recorder(ground: _Ground, matcher: Matcher) -> Recorder:
+    dead_letters = RedisDeadLetters(ground.connect)
+    ground.stack.push_async_callback(dead_letters.aclose)
+    return Recorder(
+        ground.observation.ledger(matcher),
+        ground.observation.dead_letters(dead_letters),
+        max_deliveries=ground.settings.max_deliveries,
+        backoff=ground.backoff,
+        sleep=ground.observation.consumer_sleep,
     )
 
 
-def _matching(settings: Settings, owner: str) -> Matching:
-    return Matching(
-        owner,
-        delivers=Role.DELIVERY in settings.roles,
-        lease=settings.delivery_lease,
-        buffer_ttl=settings.buffer_ttl,
+def _consumer(
+    ground: _Ground,
+    source: RedisStreamSource,
+    recorder: Recorder,
+    sink: Dispatcher | RemoteDispatcher,
+) -> Consumer:
+    settings, observation = ground.settings, ground.observation
+    return Consumer(
+        observation.source(source),
+        recorder,
+        observation.sink(sink),
+        observation.rules(lambda: ground.rules.current),
+        max_entry_bytes=settings.max_entry_bytes,
+        grace=settings.shutdown_grace / 2,
+        schemas=ground.schemas,
     )
 
 
-def _dispatch_limits(settings: Settings, backoff: Backoff) -> DispatchLimits:
-    return DispatchLimits(
-        concurrency=settings.delivery_concurrency,
-        run_not_found_grace=settings.run_not_found_grace,
-        send_margin=settings.signal_timeout * 2,
-        backoff=backoff,
+def _sweeper(ground: _Ground) -> Sweeper:
+    settings = ground.settings
+    notice = ExpiryNotice()
+    if settings.expired_stream is not None:
+        notices = ExpiryNotices(ground.connect, settings.expired_stream)
+        ground.stack.push_async_callback(notices.aclose)
+        notice = ExpiryNotice(tell=notices.tell)
+    return Sweeper(ground.observation.swept(ground.database), settings.buffer_ttl, notice=notice)
+
+
+def _api(ground: _Ground, matcher: Matcher, sink: Dispatcher | RemoteDispatcher) -> Parts:
+    desk = DeadLetterDesk(ground.connect)
+    ground.stack.push_async_callback(desk.aclose)
+    return make_parts(
+        ground.settings,
+        ground.database,
+        ground.observation.posted(matcher),
+        sink,
+        lambda: ground.rules.current,
+        desk,
+        ground.schemas,
     )

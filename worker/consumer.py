@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
-from typing import Protocol, assert_never
+from typing import Literal, Protocol, assert_never
 
 from correlation.event import Event
 from correlation.reason import Outcome, Reason
@@ -18,8 +19,16 @@ from correlation.resolution import resolve
 from correlation.rules import Rules
 from ingress.entry import Entry, EntrySource, Malformed, Reading, TrimmedEntry
 from ingress.envelope import decode, raw_bytes
-from routing.incoming import Delivery, IncomingEvent, Origin, RejectedEntry
+from ingress.schemas import NO_SCHEMAS, PayloadSchemas
+from routing.incoming import (
+    Delivery,
+    IncomingEvent,
+    Origin,
+    Recorded,
+    RejectedEntry,
+)
 from worker.recording import Recorder, Recording
+from worker.schema_checks import checked
 
 
 class DeliverySink(Protocol):
@@ -45,24 +54,39 @@ class Consumer:
         rules: Callable[[], Rules],
         *,
         max_entry_bytes: int,
+        grace: timedelta = timedelta(seconds=5),
+        schemas: PayloadSchemas = NO_SCHEMAS,
     ) -> None:
         self._source = source
         self._recorder = recorder
         self._sink = sink
         self._rules = rules
         self._max_entry_bytes = max_entry_bytes
+        self._grace = grace
+        self._schemas = schemas
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Consume until `stopping` is set; what was read by then is recorded and acknowledged."""
+        """Consume until `stopping` is set; what was read by then is recorded and acknowledged.
+
+        While one reading is being recorded the next is read and decided, and no more than that
+        one; they are recorded one after the other, so that events keep their order. What cannot be
+        recorded within `grace` after the stop stays pending, for whoever comes next.
+        """
         stop = asyncio.create_task(stopping.wait())
         try:
-            while not stop.done():
-                read = asyncio.create_task(self._source.read())
-                await asyncio.wait({read, stop}, return_when=asyncio.FIRST_COMPLETED)
-                if read.done():
-                    await self.settle(read.result())
-                else:
-                    await _cancelled(read)
+            async with asyncio.TaskGroup() as group:
+                earlier: asyncio.Task[None] | None = None
+                while (reading := await self._read_before(stop)) is not None:
+                    recordings = self._decide_all(reading)
+                    if earlier is not None:
+                        await asyncio.wait({earlier, stop}, return_when=asyncio.FIRST_COMPLETED)
+                        if not earlier.done():
+                            break
+                    earlier = group.create_task(self._settle(reading, recordings))
+                if earlier is not None:
+                    # Postgres may be away: that must not keep a process from ending.
+                    await asyncio.wait({earlier}, timeout=self._grace.total_seconds())
+                    earlier.cancel()
         finally:
             stop.cancel()
 
@@ -73,16 +97,44 @@ class Consumer:
 
     async def settle(self, reading: Reading) -> None:
         """Record one reading, acknowledge it, then pass its deliveries on."""
-        rules = self._rules()
-        recordings = [self._decide(entry, rules) for entry in reading.entries]
-        recordings += [_trimmed(entry) for entry in reading.trimmed]
+        await self._settle(reading, self._decide_all(reading))
+
+    async def _read_before(self, stop: asyncio.Task[Literal[True]]) -> Reading | None:
+        """What the next read brings; None when told to stop before."""
+        if stop.done():
+            return None
+        read = asyncio.create_task(self._source.read())
+        try:
+            await asyncio.wait({read, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not read.done():
+                await _cancelled(read)
+        return None if read.cancelled() else read.result()
+
+    async def _settle(self, reading: Reading, recordings: Sequence[Recording]) -> None:
         if not recordings:
             return
-        recorded = await self._recorder.record(recordings)
-        await self._source.acknowledge([*reading.entries, *reading.trimmed])
+        healthy, refused = await self._recorder.record_healthy(recordings)
+        unsettled = {each.origin for each in refused}
+        entries: list[Entry | TrimmedEntry] = [*reading.entries, *reading.trimmed]
+        # Most of the time all is healthy, and there is nothing to tell apart.
+        poison = [each for each in entries if unsettled and _origin(each) in unsettled]
+        await self._pass_on([each for each in entries if each not in poison], healthy)
+        for entry, each in zip(poison, refused, strict=True):
+            await self._pass_on([entry], await self._recorder.insist(each))
+
+    async def _pass_on(self, entries: Sequence[Entry | TrimmedEntry], recorded: Recorded) -> None:
+        """Acknowledge what is recorded, then hand over what came of it."""
+        if entries:
+            await self._source.acknowledge(entries)
         await self._sink.submit(recorded.deliveries)
         if recorded.left_to_claim:
             self._sink.wake()
+
+    def _decide_all(self, reading: Reading) -> list[Recording]:
+        rules = self._rules()
+        recordings = [self._decide(entry, rules) for entry in reading.entries]
+        return recordings + [_trimmed(entry) for entry in reading.trimmed]
 
     def _decide(self, entry: Entry, rules: Rules) -> Recording:
         decoded = decode(entry.fields, max_bytes=self._max_entry_bytes)
@@ -92,7 +144,7 @@ class Consumer:
                 raw = partial(raw_bytes, entry.fields)
                 resolution = resolve(decoded, rules)
                 incoming = IncomingEvent(decoded, resolution, origin, rules.version, raw)
-                return Recording(entry, incoming)
+                return Recording(entry, checked(incoming, self._schemas))
             case Malformed():
                 return Recording(entry, _malformed(decoded, entry, origin, self._max_entry_bytes))
             case _:
@@ -113,6 +165,10 @@ def _malformed(malformed: Malformed, entry: Entry, origin: Origin, limit: int) -
         event_id=malformed.event_id,
         event_name=malformed.event_name,
     )
+
+
+def _origin(entry: Entry | TrimmedEntry) -> Origin:
+    return Origin(entry.stream, entry.entry_id)
 
 
 def _trimmed(entry: TrimmedEntry) -> Recording:

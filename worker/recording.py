@@ -32,6 +32,19 @@ class Recording:
     content: IncomingEvent | RejectedEntry
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A recording that a healthy database refused, alone."""
+
+    recording: Recording
+    refusal: RecordRefused
+
+    @property
+    def origin(self) -> Origin:
+        """Which entry it is of."""
+        return self.recording.content.origin
+
+
 class Ledger(Protocol):
     """Where batches are recorded, in one transaction each."""
 
@@ -51,7 +64,7 @@ class DeadLetters(Protocol):
 
 
 class Recorder:
-    """Records batches; returns only when every entry of a batch has its end."""
+    """Records batches, and what of them is poison."""
 
     def __init__(
         self,
@@ -69,16 +82,37 @@ class Recorder:
         self._sleep = sleep
 
     async def record(self, recordings: Sequence[Recording]) -> Recorded:
-        """Record a batch, halving it around what the database refuses."""
+        """Record a batch; returns only when every entry of it has its end."""
+        healthy, refused = await self.record_healthy(recordings)
+        return joined([healthy, *[await self.insist(each) for each in refused]])
+
+    async def record_healthy(
+        self, recordings: Sequence[Recording]
+    ) -> tuple[Recorded, Sequence[Refused]]:
+        """Record what goes in, halving the batch around what the database refuses.
+
+        What is refused alone comes back at once, so that its neighbours need not wait for it.
+        """
         try:
-            return await self._record_through_outages(recordings)
+            return await self._record_through_outages(recordings), ()
         except RecordRefused as refusal:
             if len(recordings) == 1:
-                return await self._insist(recordings[0], refusal)
+                return Recorded(), (Refused(recordings[0], refusal),)
         middle = len(recordings) // 2
-        return _joined(
-            [await self.record(recordings[:middle]), await self.record(recordings[middle:])]
-        )
+        first, first_refused = await self.record_healthy(recordings[:middle])
+        second, second_refused = await self.record_healthy(recordings[middle:])
+        return joined([first, second]), (*first_refused, *second_refused)
+
+    async def insist(self, refused: Refused) -> Recorded:
+        """Give an entry that was refused alone its remaining chances, then set it aside."""
+        refusal = refused.refusal
+        for failures in range(self._max_deliveries - 1):
+            await self._sleep(self._backoff.delay(failures).total_seconds())
+            try:
+                return await self._record_through_outages([refused.recording])
+            except RecordRefused as error:
+                refusal = error
+        return await self._set_aside(refused.recording, refusal)
 
     async def _record_through_outages(self, recordings: Sequence[Recording]) -> Recorded:
         events, rejected = _separated(recordings)
@@ -95,16 +129,6 @@ class Recorder:
             if failures:
                 log.info("postgres.recovered", failures=failures)
             return recorded
-
-    async def _insist(self, recording: Recording, refusal: RecordRefused) -> Recorded:
-        """Give an entry that is refused alone its remaining chances, then set it aside."""
-        for failures in range(self._max_deliveries - 1):
-            await self._sleep(self._backoff.delay(failures).total_seconds())
-            try:
-                return await self._record_through_outages([recording])
-            except RecordRefused as error:
-                refusal = error
-        return await self._set_aside(recording, refusal)
 
     async def _set_aside(self, recording: Recording, refusal: RecordRefused) -> Recorded:
         entry, detail = recording.entry, str(refusal)
@@ -143,7 +167,8 @@ def _poison(entry: Entry, detail: str) -> RejectedEntry:
     )
 
 
-def _joined(parts: Sequence[Recorded]) -> Recorded:
+def joined(parts: Sequence[Recorded]) -> Recorded:
+    """Several recordings as one, in their order."""
     return Recorded(
         list(chain.from_iterable(part.events for part in parts)),
         list(chain.from_iterable(part.deliveries for part in parts)),

@@ -24,6 +24,9 @@ from pydantic_settings import (
 )
 
 from pointsman import contract
+from worker.audit_settings import AuditSettings
+from worker.http_settings import HttpSettings
+from worker.observe.settings import ObserveSettings
 from worker.rules_source import RULES_VARIABLE
 from worker.setting_values import (
     DatabaseUrl,
@@ -53,14 +56,8 @@ class Role(StrEnum):
     """Serves the activities that register and close waits."""
     SWEEPER = "sweeper"
     """Retires expired waits and events, and waits whose run is gone."""
-
-
-def _known_roles(value: object) -> object:
-    names = split_list(value)
-    if isinstance(names, tuple) and "api" in names:
-        known = ", ".join(Role)
-        raise ValueError(f"the role api does not exist in this version; the roles are {known}")
-    return names
+    API = "api"
+    """Serves the HTTP API."""
 
 
 def _consumer_name() -> str:
@@ -70,12 +67,12 @@ def _consumer_name() -> str:
 Roles = Annotated[
     frozenset[Role],
     NoDecode,
-    BeforeValidator(_known_roles),
+    BeforeValidator(split_list),
     PlainSerializer(lambda roles: format_list(sorted(roles))),
 ]
 
 
-class Settings(TemporalSettings):
+class Settings(TemporalSettings, HttpSettings, ObserveSettings, AuditSettings):
     """All settings. Addresses and keys are secrets: no `repr` and no error shows a password.
 
     Only the environment counts: no `.env` file of whatever folder the process starts in.
@@ -267,6 +264,9 @@ class Settings(TemporalSettings):
             )
             if broken
         ]
+        kept = [self.retention, *self.retention_by_outcome.values()]
+        if any(ZERO < age <= self.buffer_ttl for age in kept):
+            problems.append(_order("buffer_ttl", "retention") + " and than each outcome's age")
         if self.rules_file is not None and (self.correlation_paths_json or "").strip():
             problems.append(f"{PREFIX}RULES_FILE and {RULES_VARIABLE} are both set: choose one")
         if problems:

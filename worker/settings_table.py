@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from worker.audit_settings import AuditSettings
+from worker.http_settings import HttpSettings
+from worker.observe.settings import ObserveSettings
 from worker.settings import PREFIX, Settings
 from worker.settings_error import variable_name
 
@@ -59,8 +62,12 @@ def settings_markdown() -> str:
     )
 
 
-def _own_first(item: tuple[str, Any]) -> bool:
-    return item[0].startswith("temporal_")
+def _own_first(item: tuple[str, Any]) -> int:
+    name = item[0]
+    if name.startswith("temporal_"):
+        return 2
+    beside = HttpSettings.model_fields | ObserveSettings.model_fields | AuditSettings.model_fields
+    return 1 if name in beside else 0
 
 
 def _defaults() -> dict[str, Any]:

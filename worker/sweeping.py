@@ -10,6 +10,7 @@ import structlog
 
 from routing.faults import RoutingError
 from routing.reconcile import BEGINNING, Reconciler
+from routing.retention import Retention
 from routing.sweep import Sweeper
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,22 @@ async def reconcile_for_ever(
                 await asyncio.sleep(pause.total_seconds())
 
     await _periodically(walk, period)
+
+
+async def keep_for_ever(retention: Retention, period: timedelta) -> None:
+    """Remove what the audit need not keep any longer, once per period."""
+
+    async def remove() -> None:
+        removed = await retention.remove()
+        if removed:
+            log.info(
+                "audit.removed",
+                events=removed.events,
+                rejected=removed.rejected,
+                waits=removed.waits,
+            )
+
+    await _periodically(remove, period)
 
 
 async def _periodically(act: Callable[[], Awaitable[None]], period: timedelta) -> None:

@@ -95,6 +95,9 @@ class TemporalRuns:
                 )
             except RPCError as error:
                 return _state_of(error)
+            except RuntimeError:
+                # The lazy client's first connection: any failure of it is a bare RuntimeError.
+                return RunState.UNKNOWN
         status = answer.workflow_execution_info.status
         if status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
             return RunState.RUNNING

@@ -9,12 +9,22 @@ from typing import Annotated, Final
 import typer
 
 from worker.cli.audit_commands import events_app, waits_app
+from worker.cli.contracts import contracts_command
+from worker.cli.dead_letters import dlq_app
+from worker.cli.explain import explain_app
 from worker.cli.failures import said_of
+from worker.cli.openapi import openapi_command
 from worker.cli.publishing import publish_command
+from worker.cli.replay import bind_command, replay_command
 from worker.cli.resolve import resolve_command
 from worker.cli.rules import rules_app
 from worker.cli.running import demo_command, dev_command, migrate_command, run_command
+from worker.cli.shadow import shadow_command
+from worker.cli.showing_metrics import metrics_command
 from worker.cli.showing_settings import settings_command
+from worker.cli.status import status_command
+from worker.cli.tail import export_command, tail_command
+from worker.cli.tokens import tokens_app
 
 INTERRUPTED: Final = 130
 """What shells report for a program that Ctrl-C ended."""
@@ -22,7 +32,7 @@ INTERRUPTED: Final = 130
 app = typer.Typer(
     name="pointsman",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     help="Resumes Temporal workflows on business events.",
 )
@@ -31,11 +41,23 @@ app.command("migrate")(migrate_command)
 app.command("dev")(dev_command)
 app.command("demo")(demo_command)
 app.command("resolve")(resolve_command)
+rules_app.command("shadow")(shadow_command)
+events_app.command("replay")(replay_command)
+events_app.command("export")(export_command)
+waits_app.command("bind")(bind_command)
+app.add_typer(explain_app, name="explain")
 app.add_typer(rules_app, name="rules")
 app.add_typer(events_app, name="events")
 app.add_typer(waits_app, name="waits")
+app.add_typer(dlq_app, name="dlq")
 app.command("publish")(publish_command)
+app.command("tail")(tail_command)
+app.command("status")(status_command)
 app.command("settings")(settings_command)
+app.command("metrics")(metrics_command)
+app.command("contracts")(contracts_command)
+app.add_typer(tokens_app, name="tokens")
+app.command("openapi")(openapi_command)
 
 
 def _print_version(wanted: bool) -> None:

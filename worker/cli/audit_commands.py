@@ -66,10 +66,10 @@ def list_events_command(
     wanted = EventFilter(
         tenant=tenant,
         name=name,
-        key=_canonical(key),
+        key=canonical_option(key),
         outcome=outcome,
         reason=reason,
-        since=_moment(since),
+        since=moment_option(since),
         limit=limit,
     )
     lines = ask_database(partial(list_events, wanted=wanted))
@@ -127,7 +127,7 @@ def count_events_command(
     """Count events and rejected entries by tenant, outcome and reason."""
     from routing.audit import count_outcomes
 
-    counts = ask_database(partial(count_outcomes, tenant=tenant, since=_moment(since)))
+    counts = ask_database(partial(count_outcomes, tenant=tenant, since=moment_option(since)))
     if as_json:
         for count in counts:
             print_json(count)
@@ -156,7 +156,7 @@ def list_waits_command(
     wanted = WaitFilter(
         tenant=tenant,
         name=name,
-        key=_canonical(key),
+        key=canonical_option(key),
         workflow_id=workflow,
         closed_too=closed_too,
         limit=limit,
@@ -185,7 +185,8 @@ def _wait_row(wait: dict[str, Any]) -> tuple[str | None, ...]:
     )
 
 
-def _canonical(key: str | None) -> str | None:
+def canonical_option(key: str | None) -> str | None:
+    """The option `--key` in canonical form."""
     if key is None:
         return None
     found = canonical_key(key)
@@ -194,7 +195,8 @@ def _canonical(key: str | None) -> str | None:
     return found.key
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_option(text: str | None) -> datetime | None:
+    """The option `--since`: so long ago, or a time with its offset."""
     if text is None:
         return None
     try:

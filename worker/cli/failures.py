@@ -36,6 +36,7 @@ def said_of(error: BaseException, environment: Mapping[str, str] = os.environ) -
     from sqlalchemy.exc import DBAPIError
 
     from correlation.rules import RulesError
+    from ingress.schemas import SchemasError
     from pointsman.domain_event import PublishError
     from routing.faults import RoutingError, SchemaMismatch
     from worker.embedded.ladder import ServerUnavailable
@@ -44,7 +45,7 @@ def said_of(error: BaseException, environment: Mapping[str, str] = os.environ) -
         case BaseExceptionGroup():
             said = (said_of(inner, environment) for inner in error.exceptions)
             return next(filter(None, said), None)
-        case SettingsError() | RulesError():
+        case SettingsError() | RulesError() | SchemasError():
             return Failure(str(error), WRONG_USAGE)
         case PublishError():
             return Failure(f"the event cannot be published: {error}", WRONG_USAGE)

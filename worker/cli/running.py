@@ -25,15 +25,17 @@ EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
 def run_command(
     roles: Annotated[
         str | None,
-        typer.Option("--roles", help="What this process does: consumer,delivery,worker,sweeper."),
+        typer.Option(
+            "--roles", help="What this process does: consumer,delivery,worker,sweeper,api."
+        ),
     ] = None,
 ) -> None:
     """Run the service until SIGTERM or Ctrl-C; what is in hand is finished first."""
     # Imported on use: the Temporal client loads a native library, which other commands never need.
     import structlog
 
-    from worker.composition import run
     from worker.logs import configure_logs
+    from worker.running import run
 
     settings = load_settings(roles=roles)
     configure_logs(log_level=settings.log_level, log_format=settings.log_format)

@@ -28,6 +28,7 @@ COMMANDS = (
     "rules",
     "events",
     "waits",
+    "dlq",
     "publish",
     "settings",
 )

@@ -137,10 +137,31 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
-def test_the_role_that_does_not_exist_yet_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    [line] = problems(monkeypatch, POINTSMAN_ROLES="consumer,api")
+def test_a_role_that_does_not_exist_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    [line] = problems(monkeypatch, POINTSMAN_ROLES="consumer,king")
 
-    assert "the role api does not exist in this version" in line
+    assert line.startswith("POINTSMAN_ROLES=")
+    assert "'api'" in line
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "pointsman.example"])  # noqa: S104 - each is refused
+def test_the_development_switch_is_refused_where_others_could_reach_it(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    [line] = problems(monkeypatch, POINTSMAN_INSECURE_DEV="true", POINTSMAN_HTTP_HOST=host)
+
+    assert "asks nobody for a token" in line
+
+
+def test_keys_of_an_issuer_are_not_fetched_unprotected(monkeypatch: pytest.MonkeyPatch) -> None:
+    [line] = problems(
+        monkeypatch,
+        POINTSMAN_JWT_ISSUER="i",
+        POINTSMAN_JWT_AUDIENCE="a",
+        POINTSMAN_JWT_JWKS="http://login.example/jwks",
+    )
+
+    assert "https://" in line
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""What the API is made of; the composition root, and tests, put it together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from correlation.rules import Rules
+from ingress.dead_letter_desk import Letter
+from ingress.entry import StreamName
+from ingress.schemas import NO_SCHEMAS, PayloadSchemas
+from routing.database import Connection, Database
+from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
+from routing.waits import Waits
+from worker.api.rate_limit import RateLimit
+from worker.api.signed_tokens import SignedTokens, signed_tokens
+from worker.redaction import Redaction
+from worker.settings import Settings
+
+
+class Ledger(Protocol):
+    """Where posted events are matched and recorded, in one transaction."""
+
+    async def record(
+        self, events: Sequence[IncomingEvent], rejected: Sequence[RejectedEntry] = ()
+    ) -> Recorded:
+        """Record a batch; raises DatabaseUnavailable or RecordRefused."""
+        ...
+
+
+class DeliverySink(Protocol):
+    """Where recorded deliveries go."""
+
+    async def submit(self, deliveries: Sequence[Delivery]) -> None:
+        """Take over deliveries that were leased to this process."""
+        ...
+
+    def wake(self) -> None:
+        """There are deliveries in the table to be claimed."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """The dead letters of the streams that are read; raises LettersUnavailable."""
+
+    async def read(self, stream: StreamName, *, before: str | None, limit: int) -> Sequence[Letter]:
+        """Some letters of a stream, the newest first, all older than the letter `before`."""
+        ...
+
+    async def find(self, stream: StreamName, letter_id: str) -> Letter | None:
+        """One letter; None when there is none."""
+        ...
+
+    async def requeue(self, stream: StreamName, letter_id: str) -> str | None:
+        """Put an entry back whole and remove its letter, both or neither; the new entry's id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that the API's routes speak to."""
+
+    settings: Settings
+    database: Database
+    ledger: Ledger
+    waits: Waits
+    sink: DeliverySink
+    rules: Callable[[], Rules]
+    dead_letters: DeadLetters
+    redaction: Redaction
+    rate_limit: RateLimit
+    jwt: SignedTokens | None
+    schemas: PayloadSchemas = NO_SCHEMAS
+
+    @asynccontextmanager
+    async def reading(self, tenants: Sequence[str] | None) -> AsyncGenerator[Connection]:
+        """A transaction to read in: one tenant's stands behind the wall of row-level security."""
+        only = tenants[0] if tenants is not None and len(tenants) == 1 else None
+        async with self.database.transaction(tenant=only) as connection:
+            yield connection
+
+
+def make_parts(
+    settings: Settings,
+    database: Database,
+    ledger: Ledger,
+    sink: DeliverySink,
+    rules: Callable[[], Rules],
+    dead_letters: DeadLetters,
+    schemas: PayloadSchemas = NO_SCHEMAS,
+) -> Parts:
+    """The parts as the settings want them."""
+    return Parts(
+        settings=settings,
+        database=database,
+        ledger=ledger,
+        waits=Waits(database),
+        sink=sink,
+        rules=rules,
+        dead_letters=dead_letters,
+        redaction=Redaction.of(settings.redacted_names),
+        rate_limit=RateLimit(
+            rate=settings.http_rate, burst=settings.http_burst, clock=time.monotonic
+        ),
+        jwt=signed_tokens(settings),
+        schemas=schemas,
+    )

@@ -1,0 +1,102 @@
+"""Serving the API within the process' own event loop, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from routing.gate import Backoff
+from worker.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process' signals alone: the service stops all its roles together."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def serve_api(
+    app: FastAPI, settings: Settings, stopping: asyncio.Event, backoff: Backoff
+) -> None:
+    """Listen and answer until `stopping` is set; requests in hand are finished then.
+
+    While another process has the address this one waits for it and goes on with its other roles:
+    of several on one machine, one serves.
+    """
+    listener = await _listener(settings, stopping, backoff)
+    if listener is None:
+        return
+    with listener:
+        server = _Server(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds() / 2) or 1,
+            )
+        )
+        host, port = listener.getsockname()[:2]
+        log.info("api.served", host=host, port=port)
+        if settings.insecure_dev:
+            log.warning("api.insecure", reason="POINTSMAN_INSECURE_DEV asks nobody for a token")
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            server.should_exit = True
+            await serving
+
+
+async def _listener(
+    settings: Settings, stopping: asyncio.Event, backoff: Backoff
+) -> socket.socket | None:
+    failures = 0
+    while not stopping.is_set():
+        try:
+            return listen_on(settings.http_host, settings.http_port)
+        except OSError as error:
+            if failures == 0:
+                log.warning(
+                    "api.address_awaited",
+                    host=settings.http_host,
+                    port=settings.http_port,
+                    error=error.strerror or str(error),
+                )
+            pause = backoff.delay(failures).total_seconds()
+            failures += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), pause)
+    return None
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A listening socket; raises OSError when the address is taken or is not this machine's."""
+    bare = host.strip("[]")
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        bare, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

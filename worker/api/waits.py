@@ -1,0 +1,239 @@
+"""`/v1/waits`: what is awaited; registering a wait over HTTP, and closing one by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field, ValidationError
+
+from correlation.event import TenantId
+from ingress.entry import Malformed
+from ingress.payload import parse_payload
+from pointsman.contract import Disposition, RegisteredWait, RegisterWait
+from routing.audit_pages import (
+    DeliveryQuery,
+    WaitQuery,
+    find_waits,
+    page_of_deliveries,
+    page_of_waits,
+)
+from routing.audit_records import WaitLine
+from routing.faults import InvalidWait
+from routing.incoming import WaitId
+from routing.operator_actions import OperatorAction, record_action
+from routing.waits import Closing, Wait
+from worker.activities import to_wait
+from worker.api.answers import (
+    ONE,
+    PROBLEMS,
+    READING,
+    WaitClosed,
+    WaitPage,
+    WaitStory,
+    documented,
+)
+from worker.api.authentication import Operator, PartsOf, Reader
+from worker.api.cursors import cursor_text, read_cursor
+from worker.api.parts import Parts
+from worker.api.principal import Principal
+from worker.api.problems import Problem, invalid_body, response_of
+from worker.api.reading import (
+    Key,
+    OneTenant,
+    PageParameters,
+    Tenant,
+    Text,
+    ambiguous,
+    answer,
+    not_found,
+)
+from worker.api.request_bodies import REGISTERED_WAIT
+
+router = APIRouter(tags=["waits"])
+
+DELIVERIES_SHOWN = 100
+
+
+class WaitParameters(PageParameters):
+    """Which waits, and which page of them."""
+
+    tenant: Tenant = None
+    name: Text | None = None
+    key: Key | None = None
+    workflow_id: Text | None = None
+    closed: Annotated[bool, Field(description="Closed waits, too; the newest first.")] = False
+
+
+class ClosingParameters(OneTenant):
+    """Whose wait, and why it is closed by hand."""
+
+    reason: Annotated[Text, Field(description="Stands in the audit beside who closed it.")]
+
+
+@router.get("/waits", summary="List waits", responses=documented(WaitPage, "", *READING))
+async def list_waits(
+    parts: PartsOf, caller: Reader, wanted: Annotated[WaitParameters, Query()]
+) -> Response:
+    """Open waits by event name and key; with `closed` every wait, the newest first."""
+    tenants = caller.reach(wanted.tenant)
+    query = WaitQuery(
+        name=wanted.name,
+        key=wanted.key,
+        workflow_id=wanted.workflow_id,
+        closed_too=wanted.closed,
+    )
+    after = read_cursor(wanted.cursor)
+    async with parts.reading(tenants) as connection:
+        page = await page_of_waits(connection, tenants, query, after=after, limit=wanted.limit)
+    return answer({"waits": page.lines, "next": cursor_text(page.next)})
+
+
+@router.post(
+    "/waits",
+    summary="Register a wait",
+    responses={
+        **documented(RegisteredWait, "The wait is registered."),
+        **{status: PROBLEMS[status] for status in (401, 403, 409, 413, 415, 422, 429, 503)},
+    },
+    openapi_extra={"requestBody": REGISTERED_WAIT},
+)
+async def register_wait(request: Request, parts: PartsOf, caller: Operator) -> Response:
+    """Do as the activity `pointsman.register_wait`: repeating it changes nothing."""
+    try:
+        wait = _wait_of(RegisterWait.model_validate(await _json_object(request)))
+    except ValidationError as error:
+        return response_of(invalid_body(error), str(request.state.request_id))
+    caller.check_tenant(wait.tenant)
+    [registration] = await parts.waits.register([wait])
+    if registration.conflict:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "a wait with this id is registered with other content",
+            field="wait_id",
+            fix="give every wait an id of its own; repeat a registration unchanged",
+        )
+    if registration.matched_events:
+        parts.sink.wake()
+    return answer(
+        {
+            "wait_id": wait.wait_id,
+            "correlation_key": wait.correlation_key,
+            "status": registration.status,
+            "matched_events": registration.matched_events,
+        }
+    )
+
+
+@router.get("/waits/{wait_id:path}", summary="One wait", responses=documented(WaitStory, "", *ONE))
+async def show_wait(
+    parts: PartsOf, caller: Reader, wait_id: str, wanted: Annotated[OneTenant, Query()]
+) -> Response:
+    """A wait, and the newest hundred events that it was signalled with."""
+    wait = await _one_wait(parts, caller, wait_id, wanted.tenant)
+    async with parts.reading([wait.tenant]) as connection:
+        page = await page_of_deliveries(
+            connection, [wait.tenant], DeliveryQuery(wait_id=wait_id), limit=DELIVERIES_SHOWN
+        )
+    return answer({"wait": wait, "deliveries": page.lines})
+
+
+@router.delete(
+    "/waits/{wait_id:path}",
+    summary="Close a wait by hand",
+    responses=documented(WaitClosed, "", *ONE),
+)
+async def close_wait(
+    parts: PartsOf, caller: Operator, wait_id: str, wanted: Annotated[ClosingParameters, Query()]
+) -> Response:
+    """The wait takes no further event (its workflow is not told); who closed it, and why, stays."""
+    wait = await _one_wait(parts, caller, wait_id, wanted.tenant)
+    action = OperatorAction(
+        tenant=wait.tenant,
+        actor=caller.actor,
+        action="close_wait",
+        target_kind="wait",
+        target_id=wait_id,
+        reason=wanted.reason,
+    )
+    async with parts.reading([wait.tenant]) as connection:
+        action_id = await record_action(connection, action)
+    closing = Closing(TenantId(wait.tenant), WaitId(wait_id), Disposition.CANCELLED)
+    [status] = await parts.waits.close([closing])
+    parts.sink.wake()
+    return answer(
+        {"tenant": wait.tenant, "wait_id": wait_id, "status": status, "action_id": action_id}
+    )
+
+
+async def _one_wait(parts: Parts, caller: Principal, wait_id: str, tenant: str | None) -> WaitLine:
+    tenants = caller.reach_of_object(tenant)
+    async with parts.reading(tenants) as connection:
+        found: Sequence[WaitLine] = await find_waits(connection, tenants, wait_id)
+    if not found:
+        raise not_found("wait")
+    if len(found) > 1:
+        raise ambiguous("a wait")
+    return found[0]
+
+
+async def _json_object(request: Request) -> Any:
+    """The body, decoded with exact numbers: a key must not pass through a float."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "the content type is not application/json",
+            field="Content-Type",
+            fix="send application/json",
+        )
+    try:
+        decoded = parse_payload((await request.body()).decode())
+    except UnicodeDecodeError:
+        raise _no_object("the body is not UTF-8") from None
+    if isinstance(decoded, Malformed):
+        raise _no_object(decoded.detail.replace("the payload", "the body"))
+    return dict(decoded.value)
+
+
+def _no_object(detail: str) -> Problem:
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="body", fix="send one JSON object"
+    )
+
+
+def _wait_of(request: RegisterWait) -> Wait:
+    for field in ("run_id", "filter"):
+        _check_storable(field, getattr(request, field))
+    try:
+        return to_wait(request)
+    except InvalidWait as error:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            str(error),
+            field="correlation_key",
+            fix="give a text, a number or a boolean of at most 512 bytes",
+        ) from None
+    except OverflowError:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "lookback_seconds is longer than any calendar",
+            field="lookback_seconds",
+            fix="look back over the time for which events are kept, at most",
+        ) from None
+
+
+def _check_storable(field: str, text: str | None) -> None:
+    try:
+        unusable = text is not None and "\0" in text.encode().decode()
+    except UnicodeEncodeError:
+        unusable = True
+    if unusable:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"{field} contains a NUL character or a lone surrogate",
+            field=field,
+            fix=f"take it out of {field}",
+        )

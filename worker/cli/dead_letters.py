@@ -1,0 +1,209 @@
+"""`pointsman dlq`: entries that could never be recorded: look at them, put them back, drop them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+
+from ingress.dead_letters import DeadLetter, DeadLetterBox, LetterUnusable
+from ingress.entry import EntryId, StreamName
+from worker.cli.failures import CommandFailed
+from worker.cli.printing import clock, console, print_json, print_table, printable
+from worker.cli.reading import settings_with_warnings
+
+Answer = TypeVar("Answer")
+
+LETTER_ID: Final = re.compile(r"\d{1,20}-\d{1,20}")
+
+dlq_app = typer.Typer(no_args_is_help=True, help="Look after dead letters.")
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids of dead letters, as `list` shows.")]
+Stream = Annotated[
+    str | None,
+    typer.Option("--stream", help="Of this stream; needed when several are configured."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+All = Annotated[bool, typer.Option("--all", help="Every dead letter that is there now.")]
+
+
+@dlq_app.callback()
+def _dlq() -> None:
+    """Look after dead letters: entries that a healthy database refused again and again."""
+
+
+@dlq_app.command("list")
+def list_command(
+    stream: Stream = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, the oldest first."""
+
+    async def listed(box: DeadLetterBox) -> list[DeadLetter]:
+        found: list[DeadLetter] = []
+        async for letter in box.read():
+            found.append(letter)
+            if len(found) == limit:
+                break
+        return found
+
+    letters = _with_box(stream, listed)
+    if as_json:
+        for letter in letters:
+            print_json(_summary(letter))
+        return
+    columns = ("letter", "set aside", "entry", "tenant", "event", "event id", "reason", "detail")
+    print_table(columns, [_row(letter) for letter in letters])
+
+
+@dlq_app.command("show")
+def show_command(
+    letter_id: Annotated[str, typer.Argument(help="Id of a dead letter.")],
+    stream: Stream = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a dead letter with all its original fields."""
+    [wanted] = _checked([letter_id])
+    letter = _with_box(stream, lambda box: _found(box, wanted))
+    if as_json:
+        fields = [[_written(name), _written(value)] for name, value in letter.fields.items()]
+        print_json({**_summary(letter), "fields": fields})
+        return
+    print(f"{letter.reason}: {printable(letter.detail)}")
+    print(f"entry {letter.entry_id} of {letter.stream}, set aside {clock(letter.set_aside_at)}")
+    for name, value in letter.fields.items():
+        console().print(f"  {_shown(name)} = {_shown(value)}", markup=False, soft_wrap=True)
+
+
+@dlq_app.command("requeue")
+def requeue_command(
+    ids: Ids = None, stream: Stream = None, everything: All = False, as_json: AsJson = False
+) -> None:
+    """Put entries back behind their stream, with exactly their original fields."""
+    wanted = _wanted(ids, everything, "--all")
+
+    async def requeue(box: DeadLetterBox) -> list[tuple[DeadLetter, EntryId]]:
+        letters = [await _found(box, letter_id) for letter_id in wanted]
+        if everything:
+            letters = [letter async for letter in box.read()]
+        return [(letter, await _requeued(box, letter)) for letter in letters]
+
+    for letter, entry_id in _with_box(stream, requeue):
+        if as_json:
+            print_json({"letter": letter.letter_id, "stream": letter.stream, "entry_id": entry_id})
+        else:
+            print(f"{letter.letter_id} is entry {entry_id} of {letter.stream} now")
+
+
+@dlq_app.command("purge")
+def purge_command(
+    ids: Ids = None,
+    stream: Stream = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Drop every dead letter there is.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Drop dead letters for good: those named, or all of them with `--yes`."""
+    wanted = _wanted(ids, yes, "--yes")
+
+    async def purge(box: DeadLetterBox) -> int:
+        chosen = [letter.letter_id async for letter in box.read()] if yes else wanted
+        return await box.purge(chosen)
+
+    count = _with_box(stream, purge)
+    if as_json:
+        print_json({"purged": count})
+    else:
+        print(f"purged {count} dead letter{'' if count == 1 else 's'}")
+    if count < len(wanted):
+        raise CommandFailed(f"{len(wanted) - count} of them were not there")
+
+
+def _with_box(stream: str | None, act: Callable[[DeadLetterBox], Awaitable[Answer]]) -> Answer:
+    settings = settings_with_warnings()
+    streams = [stream] if stream is not None else list(settings.stream)
+    if len(streams) > 1:
+        raise CommandFailed(f"say which --stream: {', '.join(streams)}")
+    name = StreamName(streams[0])
+    # Imported on use, like every client library.
+    from ingress.redis_connection import connect_redis
+
+    async def ask() -> Answer:
+        redis = connect_redis(settings.redis_url.get_secret_value(), block=timedelta(0))
+        try:
+            return await act(DeadLetterBox(redis, name))
+        finally:
+            await redis.aclose()
+
+    return asyncio.run(ask())
+
+
+async def _found(box: DeadLetterBox, letter_id: EntryId) -> DeadLetter:
+    letter = await box.find(letter_id)
+    if letter is None:
+        raise CommandFailed(f"there is no dead letter {letter_id}")
+    return letter
+
+
+async def _requeued(box: DeadLetterBox, letter: DeadLetter) -> EntryId:
+    try:
+        entry_id = await box.requeue(letter)
+    except LetterUnusable as error:
+        raise CommandFailed(str(error)) from error
+    if entry_id is None:
+        raise CommandFailed(f"dead letter {letter.letter_id} is gone: somebody was faster")
+    return entry_id
+
+
+def _wanted(ids: list[str] | None, everything: bool, option: str) -> list[EntryId]:
+    if bool(ids) == everything:
+        raise typer.BadParameter(f"name dead letters by their ids, or say {option}")
+    return _checked(ids or [])
+
+
+def _checked(ids: list[str]) -> list[EntryId]:
+    for text in ids:
+        if not LETTER_ID.fullmatch(text):
+            raise typer.BadParameter(f"{text!r} is no id; `pointsman dlq list` shows them")
+    return [EntryId(text) for text in dict.fromkeys(ids)]
+
+
+def _summary(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "letter": letter.letter_id,
+        "set_aside_at": letter.set_aside_at,
+        "stream": letter.stream,
+        "entry_id": letter.entry_id,
+        **{name: _field(letter.fields, name) for name in ("tenant", "event_type", "event_id")},
+        "reason": letter.reason,
+        "detail": letter.detail,
+    }
+
+
+def _row(letter: DeadLetter) -> tuple[Any, ...]:
+    told = _summary(letter)
+    at = clock(letter.set_aside_at)
+    own = (told["tenant"], told["event_type"], told["event_id"])
+    return (letter.letter_id, at, letter.entry_id, *own, letter.reason, letter.detail)
+
+
+def _field(fields: Mapping[bytes, bytes], name: str) -> str | None:
+    value = fields.get(name.encode())
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _written(value: bytes) -> str | dict[str, str]:
+    """Text where it is UTF-8, base64 where it is not, as in the audit of rejected entries."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(value).decode()}
+
+
+def _shown(value: bytes) -> str:
+    return printable(value.decode("utf-8", "backslashreplace"))

@@ -1,0 +1,1 @@
+"""The console: the operators' pages at `/console`, rendered here and readable without scripts."""

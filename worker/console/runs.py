@@ -1,0 +1,71 @@
+"""A workflow's page: what it waits for, what it was handed, and why it is still waiting."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Response
+
+from routing.audit_pages import (
+    DeliveryQuery,
+    EventQuery,
+    WaitQuery,
+    page_of_deliveries,
+    page_of_events,
+    page_of_waits,
+)
+from routing.explain_records import RunExplanation
+from routing.explain_run import explain_run
+from worker.api.reading import ambiguous, not_found
+from worker.console.rendering import page
+from worker.console.routes import console_router
+from worker.console.visits import Visit, Visiting
+
+router = console_router()
+
+SHOWN: Final = 100
+
+
+@router.get("/run")
+async def show_run(visit: Visiting, id: str = "", of: str | None = None) -> Response:  # noqa: A002
+    """All that the audit knows of a workflow id; `of` names its tenant."""
+    reach = visit.owner(of)
+    async with visit.parts.reading(reach) as connection:
+        waits = await page_of_waits(
+            connection, reach, WaitQuery(workflow_id=id, closed_too=True), limit=SHOWN
+        )
+        deliveries = await page_of_deliveries(
+            connection, reach, DeliveryQuery(workflow_id=id), limit=SHOWN
+        )
+        events = await page_of_events(connection, reach, EventQuery(workflow_id=id), limit=SHOWN)
+    tenants = {line.tenant for line in waits.lines} | {line.tenant for line in deliveries.lines}
+    if not tenants:
+        raise not_found("workflow")
+    if len(tenants) > 1:
+        raise ambiguous("a workflow")
+    names = {(line.tenant, line.event_id): line.name for line in events.lines}
+    [tenant] = tenants
+    run_ids = [wait.run_id for wait in waits.lines if wait.run_id]
+    return page(
+        "run.html",
+        visit,
+        workflow_id=id,
+        tenant=tenant,
+        run_id=run_ids[0] if run_ids else None,
+        waits=waits.lines,
+        open=[wait for wait in waits.lines if wait.status == "waiting"],
+        deliveries=deliveries.lines,
+        names=names,
+        more=waits.next is not None or deliveries.next is not None,
+        explanation=await _explanation(visit, id, tenant),
+    )
+
+
+async def _explanation(visit: Visit, workflow_id: str, tenant: str) -> RunExplanation | None:
+    found = await explain_run(
+        visit.parts.database,
+        workflow_id,
+        tenant=tenant,
+        behind_wall=not visit.principal.sees_every_tenant,
+    )
+    return found[0] if found else None

@@ -1,0 +1,205 @@
+"""Who looks at the console: a token within a strict cookie, checked anew with every request."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from fastapi import Depends, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials
+
+from routing.tokens import EVERY_TENANT, Scope
+from worker.api.authentication import PartsOf, authenticate, parts_of
+from worker.api.parts import Parts
+from worker.api.principal import Principal
+from worker.api.problems import Problem
+
+COOKIE: Final = "pointsman_console"
+COOKIE_PATH: Final = "/console"
+COOKIE_SECONDS: Final = 12 * 60 * 60
+LONGEST_COOKIE: Final = 3800
+FORM_TOKEN: Final = "form_token"  # noqa: S105  the name of a field
+MOST_FIELDS: Final = 50
+
+# Where no token is asked for there is none to derive a form's from.
+_WITHOUT_TOKEN: Final = secrets.token_hex(32)
+
+
+class NotLoggedIn(Exception):
+    """Nobody has proved who they are: show the page that asks for a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of a person who may read."""
+
+    request: Request
+    parts: Parts
+    principal: Principal
+    form_token: str
+    tenant: str | None
+    """The tenant that the person looks at; None for all of theirs."""
+
+    @property
+    def tenants(self) -> Sequence[str] | None:
+        """The tenants that lists look into; None for every one."""
+        return self.principal.reach(self.tenant)
+
+    @property
+    def may_operate(self) -> bool:
+        """Whether the person may change something by hand."""
+        return self.principal.may(Scope.OPERATE)
+
+    def owner(self, tenant: str | None) -> Sequence[str] | None:
+        """Where an object is looked for; `tenant` is what its link says."""
+        return self.principal.reach_of_object(tenant or None)
+
+
+async def visit(request: Request, parts: PartsOf) -> Visit:
+    """A dependency: the visit of somebody who may read. Raises NotLoggedIn or Problem."""
+    principal, token = await _principal(request, parts)
+    _admit(parts, principal)
+    _check_scope(principal, Scope.READ)
+    tenant = request.query_params.get("tenant") or None
+    if tenant is not None:
+        principal.check_tenant(tenant)
+    return Visit(request, parts, principal, form_token_of(token), tenant)
+
+
+async def operator_visit(request: Request, parts: PartsOf) -> Visit:
+    """A dependency: a form sent from a page of ours by somebody who may operate."""
+    found = await visit(request, parts)
+    _check_scope(found.principal, Scope.OPERATE)
+    await check_form(found)
+    return found
+
+
+async def asking_visit(request: Request, parts: PartsOf) -> Visit:
+    """A dependency: a form that changes nothing, such as a dry run."""
+    found = await visit(request, parts)
+    await check_form(found)
+    return found
+
+
+async def check_form(found: Visit) -> None:
+    """Raise Problem (403) unless the form comes from a page that we gave to this visitor."""
+    check_origin(found.request)
+    given = (await form_fields(found.request)).get(FORM_TOKEN, "")
+    if not hmac.compare_digest(given.encode(), found.form_token.encode()):
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "the form was not made for this session",
+            fix="go back, load the page anew and send the form again",
+        )
+
+
+def check_origin(request: Request) -> None:
+    """Raise Problem (403) for a form that a page of another site sends."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    foreign = site is not None and site != "same-origin"
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        foreign = True
+    if foreign:
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "the form was sent by a page of another site",
+            fix="open the console itself and send the form from there",
+        )
+
+
+async def form_fields(request: Request) -> dict[str, str]:
+    """The fields of a plain form; of a repeated name the last one counts."""
+    body = (await request.body()).decode("utf-8", "replace")
+    try:
+        pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        pairs = []
+    # A browser sends line ends as CR LF, whatever was typed.
+    return {name: value.replace("\r\n", "\n") for name, value in pairs}
+
+
+def form_token_of(token: str | None) -> str:
+    """What a form carries to show whose page it stood on; says nothing of the token itself."""
+    key = (token or _WITHOUT_TOKEN).encode()
+    return hmac.new(key, b"pointsman console form", hashlib.sha256).hexdigest()
+
+
+async def authenticated(request: Request, parts: Parts, token: str) -> Principal:
+    """Who has this token; raises Problem (401)."""
+    return await authenticate(
+        parts, request, HTTPAuthorizationCredentials(scheme="Bearer", credentials=token)
+    )
+
+
+def remember(response: Response, request: Request, token: str) -> None:
+    """Put the token where scripts cannot read it and other sites' pages cannot use it."""
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=COOKIE_SECONDS,
+        path=COOKIE_PATH,
+        secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def forget(response: Response) -> None:
+    """Take the token away again."""
+    response.delete_cookie(COOKIE, path=COOKIE_PATH, httponly=True, samesite="strict")
+
+
+def bound_tenants(principal: Principal) -> Sequence[str]:
+    """The tenants that the token names; empty when it is bound to none in particular."""
+    return sorted(principal.tenants - {EVERY_TENANT})
+
+
+async def _principal(request: Request, parts: Parts) -> tuple[Principal, str | None]:
+    if parts.settings.insecure_dev:
+        return await authenticate(parts, request, None), None
+    token = request.cookies.get(COOKIE)
+    if not token:
+        raise NotLoggedIn
+    try:
+        return await authenticated(request, parts, token), token
+    except Problem as problem:
+        if problem.status == HTTPStatus.UNAUTHORIZED:
+            raise NotLoggedIn from None
+        raise
+
+
+def _admit(parts: Parts, principal: Principal) -> None:
+    seconds = parts.rate_limit.admit(principal.identity)
+    if seconds is not None:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "this token has sent more requests than its share",
+            fix=f"wait {seconds} s, then load the page again",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
+def _check_scope(principal: Principal, scope: Scope) -> None:
+    if not principal.may(scope):
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            f"this token lacks the scope {scope.value}",
+            fix=f"log in with a token that has the scope {scope.value}",
+        )
+
+
+def parts_from(request: Request) -> Parts:
+    """The parts of the application; for what answers before anybody is known."""
+    return parts_of(request)
+
+
+Visiting = Annotated[Visit, Depends(visit)]
+Operating = Annotated[Visit, Depends(operator_visit)]
+Asking = Annotated[Visit, Depends(asking_visit)]

@@ -1,0 +1,125 @@
+"""The list of waits, and one wait's page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict
+
+from correlation.event import TenantId
+from pointsman.contract import Disposition
+from routing.audit_pages import (
+    DeliveryQuery,
+    WaitQuery,
+    find_waits,
+    page_of_deliveries,
+    page_of_waits,
+)
+from routing.audit_records import WaitLine
+from routing.incoming import WaitId
+from routing.operator_actions import OperatorAction, record_action
+from routing.waits import Closing
+from worker.api.cursors import cursor_text, read_cursor
+from worker.api.reading import CursorText, Key, Text, ambiguous, not_found
+from worker.console.rendering import page
+from worker.console.routes import console_router, go_to
+from worker.console.tenancy import tenant_choices
+from worker.console.visits import Operating, Visit, Visiting, form_fields
+
+router = console_router()
+
+KEPT: Final = ("name", "key", "workflow_id", "closed")
+LINES: Final = 50
+DELIVERIES_SHOWN: Final = 100
+
+
+class _Wanted(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: Text | None = None
+    key: Key | None = None
+    workflow_id: Text | None = None
+    closed: bool = False
+    cursor: CursorText = None
+
+
+class _Closing(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: Text
+    of: Text | None = None
+    reason: Text
+
+
+@router.get("/waits")
+async def show_waits(visit: Visiting) -> Response:
+    """Open waits by event name and key or, with closed ones, the newest first."""
+    given = {name: text for name, text in visit.request.query_params.items() if text.strip()}
+    wanted = _Wanted.model_validate(given)
+    query = WaitQuery(
+        name=wanted.name,
+        key=wanted.key,
+        workflow_id=wanted.workflow_id,
+        closed_too=wanted.closed,
+    )
+    after = read_cursor(wanted.cursor)
+    async with visit.parts.reading(visit.tenants) as connection:
+        found = await page_of_waits(connection, visit.tenants, query, after=after, limit=LINES)
+    filters = {name: given.get(name, "") for name in KEPT}
+    return page(
+        "waits.html",
+        visit,
+        lines=found.lines,
+        next=cursor_text(found.next),
+        first=wanted.cursor is None,
+        filters=filters,
+        filtered=any(filters.values()),
+        tenants=await tenant_choices(visit),
+    )
+
+
+@router.get("/wait")
+async def show_wait(visit: Visiting, id: str = "", of: str | None = None) -> Response:  # noqa: A002
+    """One wait and what it was handed; `of` names its tenant."""
+    wait = await one_wait(visit, id, of)
+    async with visit.parts.reading([wait.tenant]) as connection:
+        deliveries = await page_of_deliveries(
+            connection, [wait.tenant], DeliveryQuery(wait_id=id), limit=DELIVERIES_SHOWN
+        )
+    return page(
+        "wait.html", visit, wait=wait, deliveries=deliveries.lines, more=deliveries.next is not None
+    )
+
+
+@router.post("/wait/close")
+async def close_wait(visit: Operating) -> Response:
+    """The wait takes no further event; its workflow is not told. Who and why is written down."""
+    wanted = _Closing.model_validate(await form_fields(visit.request))
+    wait = await one_wait(visit, wanted.id, wanted.of)
+    action = OperatorAction(
+        tenant=wait.tenant,
+        actor=visit.principal.actor,
+        action="close_wait",
+        target_kind="wait",
+        target_id=wait.wait_id,
+        reason=wanted.reason,
+    )
+    async with visit.parts.reading([wait.tenant]) as connection:
+        await record_action(connection, action)
+    closing = Closing(TenantId(wait.tenant), WaitId(wait.wait_id), Disposition.CANCELLED)
+    await visit.parts.waits.close([closing])
+    visit.parts.sink.wake()
+    return go_to("/wait", id=wait.wait_id, of=wait.tenant, tenant=visit.tenant)
+
+
+async def one_wait(visit: Visit, wait_id: str, tenant: str | None) -> WaitLine:
+    """One wait; raises Problem when there is none, or several tenants have it."""
+    reach = visit.owner(tenant)
+    async with visit.parts.reading(reach) as connection:
+        found = await find_waits(connection, reach, wait_id)
+    if not found:
+        raise not_found("wait")
+    if len(found) > 1:
+        raise ambiguous("a wait")
+    return found[0]

@@ -1,0 +1,61 @@
+"""What explaining takes from outside, and gives to a program: no payload, raw fields redacted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from correlation.event import Event
+from correlation.reason import Reason
+from ingress.entry import Malformed
+from ingress.envelope import DEFAULT_MAX_BYTES, decode
+from ingress.intake import Form, Unreadable, read_posted, with_defaults
+from routing.explain_records import EventExplanation, RunExplanation
+from worker.redaction import Redaction
+
+
+def event_explanation_as_json(
+    explanation: EventExplanation, redaction: Redaction
+) -> dict[str, Any]:
+    """Everything, for `write_json` or `print_json`."""
+    shown = asdict(explanation)
+    for entry, record in zip(shown["rejected"], explanation.rejected, strict=True):
+        entry["raw"] = redaction.raw_fields(record.raw)
+    return shown
+
+
+HYPOTHETICAL_ID: Final = "(hypothetical)"
+
+
+def read_hypothetical(
+    body: bytes, *, tenant: str | None = None, max_bytes: int = DEFAULT_MAX_BYTES
+) -> Event | Malformed:
+    """An event that has not come: a native event's fields as JSON, or a structured CloudEvent.
+
+    Decoded as the way in decodes what is posted; without an id of its own it gets a stand-in.
+    """
+    [item, *others] = read_posted(_form(body), {}, body).items or [Unreadable(_NOTHING, body)]
+    if others:
+        return replace(_NOTHING, detail="one event at a time can be explained")
+    if isinstance(item, Unreadable):
+        return item.malformed
+    completed = with_defaults(item, tenant=tenant, event_id=HYPOTHETICAL_ID, traceparent=None)
+    return decode(completed, max_bytes=max_bytes)
+
+
+_NOTHING: Final = Malformed(Reason.EMPTY_ENTRY, "there is no event")
+
+
+def _form(body: bytes) -> Form:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return Form.NATIVE
+    structured = isinstance(content, dict) and "specversion" in content
+    return Form.STRUCTURED if structured else Form.NATIVE
+
+
+def run_explanation_as_json(explanation: RunExplanation) -> dict[str, Any]:
+    """Everything, for `write_json` or `print_json`."""
+    return asdict(explanation)

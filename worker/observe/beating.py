@@ -1,0 +1,28 @@
+"""A database whose every transaction is a beat: for loops that walk it in small batches."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from routing.database import Connection, Database
+from worker.observe.heartbeat import Heartbeat
+
+
+class BeatingDatabase(Database):
+    """The same database, seen by one loop."""
+
+    def __init__(self, database: Database, heartbeat: Heartbeat) -> None:
+        # No pool of its own: every transaction is one of the database behind it.
+        self._database = database
+        self._heartbeat = heartbeat
+
+    @asynccontextmanager
+    async def transaction(self, tenant: str | None = None) -> AsyncGenerator[Connection]:
+        """See `Database.transaction`."""
+        self._heartbeat.beat()
+        try:
+            async with self._database.transaction(tenant) as connection:
+                yield connection
+        finally:
+            self._heartbeat.beat()

@@ -1,0 +1,99 @@
+"""Is each server there that this process needs? Asked once per period, never per request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+from typing import Final, TypeAlias
+
+import structlog
+
+from worker.redaction import redact_urls
+
+log = structlog.get_logger(__name__)
+
+Check: TypeAlias = Callable[[], Awaitable[None]]
+"""Returns when the server is there and can be worked with; raises otherwise, whatever it likes."""
+
+ANSWER_WITHIN: Final = timedelta(seconds=5)
+NOT_ASKED_YET: Final = "not asked yet"
+READY: Final = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyState:
+    """What was last found out about one server."""
+
+    name: str
+    ready: bool
+    detail: str
+    checked: timedelta | None
+    """How long ago; None when it was never asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    ready: bool
+    detail: str
+    at: float
+
+
+class Dependencies:
+    """The servers of a process, by name, and how they stand."""
+
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        *,
+        period: timedelta,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._checks = checks
+        self._stale_after = 3 * (period + ANSWER_WITHIN)
+        self._clock = clock
+        self._findings: dict[str, _Finding] = {}
+
+    async def check(self) -> None:
+        """Ask all of them, side by side, each for a bounded time; never raises for an answer."""
+        await asyncio.gather(*(self._check(name, check) for name, check in self._checks.items()))
+
+    def states(self) -> Sequence[DependencyState]:
+        """How each stands; one that was not asked for long counts as not ready."""
+        return [self._state(name) for name in self._checks]
+
+    async def _check(self, name: str, check: Check) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+                await check()
+        except TimeoutError:
+            finding = _Finding(False, f"no answer within {ANSWER_WITHIN.seconds} s", self._clock())
+        except Exception as error:  # noqa: BLE001  whatever a client raises means: not ready
+            finding = _Finding(False, _said(error), self._clock())
+        else:
+            finding = _Finding(True, READY, self._clock())
+        self._note(name, finding)
+
+    def _note(self, name: str, finding: _Finding) -> None:
+        before = self._findings.get(name)
+        self._findings[name] = finding
+        if before is not None and before.ready != finding.ready:
+            log.info("dependency.changed", dependency=name, ready=finding.ready)
+
+    def _state(self, name: str) -> DependencyState:
+        found = self._findings.get(name)
+        if found is None:
+            return DependencyState(name, ready=False, detail=NOT_ASKED_YET, checked=None)
+        age = timedelta(seconds=self._clock() - found.at)
+        if age > self._stale_after:
+            detail = f"last asked {age.total_seconds():.0f} s ago: {found.detail}"
+            return DependencyState(name, ready=False, detail=detail, checked=age)
+        return DependencyState(name, found.ready, found.detail, age)
+
+
+def _said(error: Exception) -> str:
+    """The first line of what went wrong, without any password."""
+    lines = str(error).strip().splitlines()
+    return redact_urls(lines[0] if lines else type(error).__name__)

@@ -1,0 +1,255 @@
+"""All that one process shows of itself, put together; the composition root wires it in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from correlation.rules import Rules
+from ingress.backlog import StreamBacklogs, StreamsUnavailable
+from ingress.entry import EntrySource
+from ingress.reconnection import NOT_YET_CONNECTED, StreamStatus
+from routing.backlog import measure_backlog
+from routing.database import Database
+from routing.dispatch import Deliveries
+from routing.faults import RoutingError
+from routing.signalling import Signaller
+from worker.activities import WaitBook
+from worker.consumer import DeliverySink
+from worker.observe.beating import BeatingDatabase
+from worker.observe.dependencies import Check, Dependencies
+from worker.observe.health import healthz, readyz
+from worker.observe.heartbeat import Heartbeat, Heartbeats
+from worker.observe.listener import Answer, listening
+from worker.observe.metrics import Metrics
+from worker.observe.observed import (
+    ObservedDeadLetters,
+    ObservedDeliveries,
+    ObservedLedger,
+    ObservedRules,
+    ObservedSignaller,
+    ObservedSink,
+    ObservedSource,
+    ObservedWaits,
+)
+from worker.operator_error import OperatorError
+from worker.recording import DeadLetters, Ledger
+from worker.settings import Role, Settings
+
+if TYPE_CHECKING:
+    from worker.observe.tracing import Tracing
+
+log = structlog.get_logger(__name__)
+
+MARGIN: Final = timedelta(seconds=30)
+NEEDS_TEMPORAL: Final = frozenset({Role.DELIVERY, Role.WORKER, Role.SWEEPER})
+
+
+class Observation:
+    """Wraps the ports of the loops, and answers `/metrics`, `/healthz` and `/readyz`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises OperatorError when traces are wanted and cannot be made."""
+        self.metrics = Metrics()
+        self.heartbeats = Heartbeats()
+        self.serving = False
+        self._settings = settings
+        self._dependencies = Dependencies({}, period=settings.observe_period)
+        self._looks: list[Callable[[], Awaitable[None]]] = []
+        self._tracing = _tracing(settings)
+        self._rules: ObservedRules | None = None
+        # The longest that a healthy loop may be silent: two of its longest steps, one failing.
+        slow = settings.statement_timeout + settings.backoff_maximum
+        self._consumer = self._watch(Role.CONSUMER, "consumer", 2 * (settings.block + slow))
+        self._delivery = self._watch(
+            Role.DELIVERY, "delivery", 2 * (settings.signal_timeout + slow)
+        )
+        self._sweeper = self._watch(Role.SWEEPER, "sweeper", 2 * (settings.sweep_period + slow))
+        walk = 2 * (settings.reconcile_period + slow + 20 * settings.signal_timeout)
+        self._reconciler = self._watch(Role.SWEEPER, "reconciler", walk)
+
+    @property
+    def consumer_sleep(self) -> Callable[[float], Awaitable[None]]:
+        """How the consumer sleeps between two tries: turning all the while."""
+        return self._consumer.sleep
+
+    def source(self, source: EntrySource) -> EntrySource:
+        """The consumer's source of entries."""
+        return ObservedSource(source, self.metrics, self._consumer)
+
+    def rules(self, rules: Callable[[], Rules]) -> Callable[[], Rules]:
+        """The rules that the consumer resolves by."""
+        self._rules = ObservedRules(rules, self.metrics)
+        return self._rules
+
+    def ledger(self, ledger: Ledger) -> Ledger:
+        """Where the consumer's events are recorded."""
+        return ObservedLedger(self._traced(ledger), self.metrics, self._consumer_comes_by)
+
+    def posted(self, ledger: Ledger) -> Ledger:
+        """Where posted events are recorded: no loop of ours turns with them."""
+        return ObservedLedger(self._traced(ledger), self.metrics, _nothing)
+
+    def dead_letters(self, letters: DeadLetters) -> DeadLetters:
+        """Where poison entries go."""
+        return ObservedDeadLetters(letters, self.metrics, self._consumer)
+
+    def sink(self, sink: DeliverySink) -> DeliverySink:
+        """Where the consumer's deliveries go."""
+        return ObservedSink(sink, self.metrics, self._consumer)
+
+    def deliveries(self, deliveries: Deliveries) -> Deliveries:
+        """Where the dispatcher claims and settles."""
+        return ObservedDeliveries(deliveries, self.metrics, self._delivery)
+
+    def signaller(self, signaller: Signaller) -> Signaller:
+        """What the dispatcher signals with."""
+        traced = signaller if self._tracing is None else self._tracing.signaller(signaller)
+        return ObservedSignaller(traced, self.metrics, self._delivery)
+
+    def waits(self, waits: WaitBook) -> WaitBook:
+        """Where the activities register and close waits."""
+        return ObservedWaits(waits, self.metrics)
+
+    def swept(self, database: Database) -> Database:
+        """The database as the sweeper walks it."""
+        return BeatingDatabase(database, self._sweeper)
+
+    def reconciled(self, database: Database) -> Database:
+        """The database as the reconciler walks it."""
+        return BeatingDatabase(database, self._reconciler)
+
+    def look_at(
+        self,
+        database: Database,
+        streams: StreamBacklogs,
+        source_status: Callable[[], StreamStatus],
+        temporal: Check,
+    ) -> None:
+        """What to look at once per period, as the roles of this process need it."""
+        roles = self._settings.roles
+
+        async def look_at_streams() -> None:
+            self.metrics.streams(await streams.measure())
+            status = source_status()
+            # Until the schema is there nothing reads; that says nothing about Redis.
+            if not status.connected and status != NOT_YET_CONNECTED:
+                raise StreamsUnavailable(status.detail)
+
+        async def look_at_tables() -> None:
+            self.metrics.stored(await measure_backlog(database))
+
+        checks: dict[str, Check] = {"postgres": lambda: _answers(database)}
+        if Role.CONSUMER in roles:
+            checks = {"redis": look_at_streams, **checks}
+        if roles & NEEDS_TEMPORAL:
+            checks["temporal"] = temporal
+        if Role.SWEEPER in roles:
+            self._looks.append(look_at_tables)
+        self._dependencies = Dependencies(checks, period=self._settings.observe_period)
+
+    async def look(self) -> None:
+        """Look at everything once, side by side; what does not answer is passed over."""
+        await asyncio.gather(self._dependencies.check(), *map(_quietly, self._looks))
+        self.metrics.dependencies(self._dependencies.states())
+
+    @asynccontextmanager
+    async def shown(self, stopping: asyncio.Event) -> AsyncGenerator[str | None]:
+        """Listen and look while the block runs; yields the address. Raises PortTaken."""
+        settings = self._settings
+        chosen = "metrics_port" in settings.model_fields_set
+        pages = self._pages(stopping)
+        async with (
+            listening(
+                pages, settings.metrics_host, settings.metrics_port, required=chosen
+            ) as address,
+            _beside(self._look_for_ever()),
+        ):
+            yield address
+
+    async def aclose(self) -> None:
+        """Send the last traces."""
+        if self._tracing is not None:
+            await self._tracing.aclose()
+
+    def _traced(self, ledger: Ledger) -> Ledger:
+        return ledger if self._tracing is None else self._tracing.ledger(ledger)
+
+    def _consumer_comes_by(self) -> None:
+        self._consumer.beat()
+        if self._rules is not None:
+            self._rules.batch_resolved()
+
+    def _watch(self, role: Role, loop: str, limit: timedelta) -> Heartbeat:
+        """The beat of a loop, watched where the role is this process'."""
+        if role in self._settings.roles:
+            return self.heartbeats.watch(loop, limit + MARGIN)
+        return Heartbeat(loop, limit)
+
+    async def _look_for_ever(self) -> None:
+        period = self._settings.observe_period
+        beat = self.heartbeats.watch("observer", 2 * period + 2 * MARGIN)
+        while True:
+            beat.beat()
+            await self.look()
+            await beat.sleep(period.total_seconds())
+
+    def _pages(self, stopping: asyncio.Event) -> Mapping[str, Callable[[str], Answer]]:
+        def metrics(accept: str) -> Answer:
+            self.metrics.loops(self.heartbeats.silences())
+            return Answer.of_page(*self.metrics.page(accept))
+
+        return {
+            "/metrics": metrics,
+            "/healthz": lambda _: healthz(self.heartbeats.silences()),
+            "/readyz": lambda _: readyz(
+                self._dependencies.states(), serving=self.serving, stopping=stopping.is_set()
+            ),
+        }
+
+
+def _nothing() -> None:
+    """What a loop that is none does when it comes by."""
+
+
+async def _answers(database: Database) -> None:
+    async with database.transaction() as connection:
+        cursor = await connection.execute("SELECT 1")
+        await cursor.fetchone()
+
+
+async def _quietly(look: Callable[[], Awaitable[None]]) -> None:
+    """A number that cannot be had stays as it was; readiness says which server is away."""
+    with contextlib.suppress(RoutingError):
+        await look()
+
+
+@asynccontextmanager
+async def _beside(loop: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    task = asyncio.create_task(loop)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _tracing(settings: Settings) -> Tracing | None:
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        # Imported on use: without a collector none of OpenTelemetry is loaded.
+        from worker.observe.tracing import open_tracing
+    except ImportError as error:
+        raise OperatorError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but traces need the packages of the extra "
+            f"`tracing` of pointsman-service, and {error.name} is missing: install them, or unset "
+            "the variable"
+        ) from error
+    return open_tracing(settings.otlp_endpoint)

@@ -1,0 +1,134 @@
+"""Running the roles of a process: waiting for the database, the loops, and the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from routing.faults import DatabaseUnavailable
+from routing.wakeups import listen
+from worker.composition import Service, compose
+from worker.rules_source import Kept, ReloadableRules, Reloaded
+from worker.settings import Role, Settings
+from worker.sweeping import keep_for_ever, reconcile_for_ever, sweep_for_ever
+from worker.temporal_worker import serve_activities
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings) -> None:
+    """Run the roles of this process until SIGTERM or SIGINT; finishes what is in hand.
+
+    Raises SchemaMismatch when the database is not migrated. A server that is missing is waited
+    for, at the start as later.
+    """
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with compose(settings) as service:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, service.rules)
+        async with service.observation.shown(stopping):
+            if await _schema_is_ready(service, stopping):
+                _collect_rarely()
+                await run_roles(service, stopping)
+    log.info("service.stopped")
+
+
+def _collect_rarely() -> None:
+    """Look for reference cycles rarely, and never among what lives as long as the program.
+
+    Events are free of cycles. By Python's own thresholds the search begins every fifty events or
+    so, and took a seventh of the processor time that an event costs (see docs/performance.md).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+async def run_roles(service: Service, stopping: asyncio.Event) -> None:
+    """Run until `stopping` is set, then drain: stop reading, finish, deliver, leave."""
+    roles = service.settings.roles
+    service.observation.serving = True
+    log.info("service.started", roles=sorted(roles), consumer=service.settings.consumer)
+    async with asyncio.TaskGroup() as group:
+        background = [group.create_task(loop) for loop in _background(service)]
+        async with asyncio.TaskGroup() as foreground:
+            if Role.CONSUMER in roles:
+                foreground.create_task(service.consumer.run(stopping))
+            if Role.WORKER in roles:
+                foreground.create_task(_serve_activities(service, stopping))
+            if Role.API in roles:
+                foreground.create_task(_serve_api(service, stopping))
+            foreground.create_task(_until_set(stopping))
+        if Role.DELIVERY in roles:
+            await service.dispatcher.drain(service.settings.shutdown_grace / 2)
+        for task in background:
+            task.cancel()
+
+
+async def _serve_activities(service: Service, stopping: asyncio.Event) -> None:
+    activities = [service.activities.register_wait, service.activities.close_wait]
+    await serve_activities(service.settings, activities, stopping, service.backoff)
+
+
+async def _serve_api(service: Service, stopping: asyncio.Event) -> None:
+    # Imported on use: processes without this role need no web framework.
+    from worker.api.app import create_app
+    from worker.api.serving import serve_api
+
+    await serve_api(create_app(service.api), service.settings, stopping, service.backoff)
+
+
+def _background(service: Service) -> list[Coroutine[Any, Any, None]]:
+    settings, wake = service.settings, service.sink.wake
+    loops: list[Coroutine[Any, Any, None]] = [service.sink.run()]
+    if Role.DELIVERY in settings.roles:
+        url = settings.database_url.get_secret_value()
+        loops.append(listen(url, service.dispatcher.wake, service.backoff))
+    if Role.SWEEPER in settings.roles:
+        loops.append(sweep_for_ever(service.sweeper, wake, settings.sweep_period))
+        loops.append(keep_for_ever(service.retention, settings.retention_period))
+        loops.append(
+            reconcile_for_ever(
+                service.reconciler, wake, timedelta(seconds=1), settings.reconcile_period
+            )
+        )
+    return loops
+
+
+async def _schema_is_ready(service: Service, stopping: asyncio.Event) -> bool:
+    """Wait for the database and check its schema; False when told to stop before."""
+    failures = 0
+    while not stopping.is_set():
+        try:
+            await service.database.verify_schema()
+        except DatabaseUnavailable as error:
+            if failures == 0:
+                log.warning("postgres.awaited", error=str(error))
+            pause = service.backoff.delay(failures).total_seconds()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), pause)
+            failures += 1
+        else:
+            return True
+    return False
+
+
+def _reload(rules: ReloadableRules) -> None:
+    """Read the rules again (SIGHUP); a bad file changes nothing."""
+    match rules.reload():
+        case Reloaded(new, changed):
+            log.info("rules.reloaded", version=new.version, changed=changed)
+        case Kept(old, error):
+            log.error("rules.kept", version=old.version, error=str(error))
+
+
+async def _until_set(event: asyncio.Event) -> None:
+    await event.wait()
