@@ -1,0 +1,160 @@
+"""A TCP proxy between the program and a server: it can fall silent, be slow, and cut commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from enum import Enum, auto
+from typing import Final
+
+LOOPBACK: Final = "127.0.0.1"
+CHUNK: Final = 65_536
+
+
+class CommitCut(Enum):
+    """Where a connection to Postgres is cut."""
+
+    BEFORE = auto()
+    """The COMMIT never arrives: nothing of the transaction stays."""
+    AFTER = auto()
+    """Postgres commits, and its answer never arrives."""
+
+
+class _Link:
+    """One connection through the proxy."""
+
+    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        self._writers = (client, server)
+        self.swallows_commit = False
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+
+class Proxy:
+    """Passes bytes on to a port of this machine, as long as nothing else is asked for."""
+
+    def __init__(self, upstream: int) -> None:
+        self._upstream = upstream
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._links: set[_Link] = set()
+        self._cuts_left = 0
+        self._cut_where = CommitCut.BEFORE
+        self._shut = False
+        self.delay_seconds = 0.0
+        self.port = 0
+        self.refused = 0
+        """Connections that were tried while it was shut."""
+
+    def black_hole(self) -> None:
+        """Keep connections open, accept new ones, and pass nothing on."""
+        self._flowing.clear()
+
+    def shut(self) -> None:
+        """Reset every connection, and every new one, as when nothing listens any more."""
+        self._shut = True
+        self.cut_all()
+
+    def heal(self) -> None:
+        """Pass on what was held back, and everything from now on."""
+        self._shut = False
+        self.delay_seconds = 0.0
+        self._flowing.set()
+
+    def cut_all(self) -> None:
+        """Reset every connection; new ones are welcome."""
+        for link in list(self._links):
+            link.cut()
+
+    def cut_commits(self, count: int, where: CommitCut) -> None:
+        """Cut the connections of the next `count` commits."""
+        self._cuts_left, self._cut_where = count, where
+
+    @property
+    def cuts_left(self) -> int:
+        """How many commits are still to be cut."""
+        return self._cuts_left
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take one client's connection through to the server and back; leaves closing it."""
+        try:
+            if self._shut:
+                self.refused += 1
+                raise ConnectionRefusedError
+            upstream = await asyncio.open_connection(LOOPBACK, self._upstream)
+        except OSError:
+            return
+        link = _Link(writer, upstream[1])
+        self._links.add(link)
+        pumps = {
+            asyncio.create_task(self._pump_to_server(link, reader, upstream[1])),
+            asyncio.create_task(self._pump_to_client(link, upstream[0], writer)),
+        }
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._links.discard(link)
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            link.cut()
+
+    async def _pump_to_server(
+        self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while data := await reader.read(CHUNK):
+            if self._cuts_left and b"COMMIT" in data:
+                self._cuts_left -= 1
+                if self._cut_where is CommitCut.BEFORE:
+                    return
+                link.swallows_commit = True
+            await self._pass_on(data, writer)
+
+    async def _pump_to_client(
+        self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while data := await reader.read(CHUNK):
+            if link.swallows_commit and b"COMMIT\0" in data:
+                return
+            await self._pass_on(data, writer)
+
+    async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        await self._flowing.wait()
+        if self.delay_seconds:
+            await asyncio.sleep(self.delay_seconds)
+        writer.write(data)
+        await writer.drain()
+
+
+@asynccontextmanager
+async def proxy_to(port: int) -> AsyncGenerator[Proxy]:
+    """A proxy before a port of this machine, on a port of its own, while the block runs."""
+    proxy = Proxy(port)
+    handlers: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(proxy.serve(reader, writer))
+        handlers.add(task)
+
+        def close(_: asyncio.Task[None]) -> None:
+            # Here and not in the task: one that is cancelled early never begins.
+            writer.transport.abort()
+            handlers.discard(task)
+
+        task.add_done_callback(close)
+
+    server = await asyncio.start_server(accept, LOOPBACK, 0)
+    proxy.port = int(server.sockets[0].getsockname()[1])
+    try:
+        yield proxy
+    finally:
+        server.close()
+        for task in list(handlers):
+            task.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
+        # Transports close their sockets in the loop's next turns.
+        for _ in range(3):
+            await asyncio.sleep(0)
