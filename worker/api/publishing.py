@@ -88,6 +88,8 @@ async def publish(
     if form is None:
         raise _not_understood()
     posted = read_posted(form, headers, await request.body())
+    if not posted.items:
+        raise _empty(form)
     if len(posted.items) > MOST_EVENTS:
         raise _too_many(len(posted.items), form)
     request_id = str(request.state.request_id)
@@ -145,6 +147,15 @@ def _not_understood() -> Problem:
         field="Content-Type",
         fix=f"send {', '.join(UNDERSTOOD)}, or a CloudEvent in binary mode with its ce- headers",
         headers={"Accept-Post": ", ".join(UNDERSTOOD)},
+    )
+
+
+def _empty(form: Form) -> Problem:
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "the batch holds no event",
+        field="events" if form is Form.NATIVE else "body",
+        fix="post at least one event",
     )
 
 

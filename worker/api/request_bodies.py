@@ -65,6 +65,7 @@ POSTED_EVENTS: Final[dict[str, Any]] = {
         "application/cloudevents-batch+json": {
             "schema": {
                 "type": "array",
+                "minItems": 1,
                 "maxItems": 1000,
                 "items": {"$ref": "#/components/schemas/CloudEvent"},
             }
@@ -90,6 +91,7 @@ def schemas() -> dict[str, Any]:
             "properties": {
                 "events": {
                     "type": "array",
+                    "minItems": 1,
                     "maxItems": 1000,
                     "items": {"$ref": "#/components/schemas/NativeEvent"},
                 }
