@@ -105,7 +105,9 @@ def _shared_processors() -> list[Processor]:
 def _rendering(*, for_person: bool, colors: bool) -> list[Processor]:
     # Tracebacks become text before secrets are hidden: an exception's message may hold an address.
     if for_person:
-        console = structlog.dev.ConsoleRenderer(colors=colors)
+        # Plain tracebacks: the pretty ones print local variables, payloads and tokens among them.
+        plain = structlog.dev.plain_traceback
+        console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
         return [structlog.processors.format_exc_info, hide_secrets, console]
     return [
         structlog.processors.format_exc_info,

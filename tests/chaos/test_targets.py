@@ -27,7 +27,12 @@ BAD: Final = {
 
 
 async def test_targets_that_cannot_be_reached_delay_no_other(site: Site) -> None:
-    settings = {"POINTSMAN_RUN_NOT_FOUND_GRACE": "0s", "POINTSMAN_MAX_ENTRY_BYTES": "4MiB"}
+    settings = {
+        "POINTSMAN_RUN_NOT_FOUND_GRACE": "0s",
+        "POINTSMAN_MAX_ENTRY_BYTES": "4MiB",
+        # The reconciler would retire the waits of the closed and the unknown before their events.
+        "POINTSMAN_RECONCILE_PERIOD": "1h",
+    }
     async with open_scene(site, **settings) as scene:
         await started(scene)
         client = await scene.temporal()
@@ -35,9 +40,9 @@ async def test_targets_that_cannot_be_reached_delay_no_other(site: Site) -> None
         for target in targets:
             if target != "unknown":
                 await start(client, scene, target)
-        register_waits(scene, targets)
         await client.get_workflow_handle(workflow_id(scene, "closed")).terminate()
         await fill(client, workflow_id(scene, "full"))
+        register_waits(scene, targets)
 
         for target in targets:
             await publish(scene, target, 3_000_000 if target == "oversized" else 10)
