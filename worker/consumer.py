@@ -80,9 +80,7 @@ class Consumer:
                     recordings = self._decide_all(reading)
                     if earlier is not None:
                         await asyncio.wait({earlier, stop}, return_when=asyncio.FIRST_COMPLETED)
-                        if not earlier.done():
-                            break
-                    earlier = group.create_task(self._settle(reading, recordings))
+                    earlier = group.create_task(self._settle_after(earlier, reading, recordings))
                 if earlier is not None:
                     # Postgres may be away: that must not keep a process from ending.
                     await asyncio.wait({earlier}, timeout=self._grace.total_seconds())
@@ -110,6 +108,14 @@ class Consumer:
             if not read.done():
                 await _cancelled(read)
         return None if read.cancelled() else read.result()
+
+    async def _settle_after(
+        self, earlier: asyncio.Task[None] | None, reading: Reading, recordings: Sequence[Recording]
+    ) -> None:
+        if earlier is not None:
+            # Awaited as it is, so that cancelling this one cancels the earlier one, too.
+            await earlier
+        await self._settle(reading, recordings)
 
     async def _settle(self, reading: Reading, recordings: Sequence[Recording]) -> None:
         if not recordings:

@@ -189,7 +189,7 @@ class Inbox:
             raise ValueError("state: not what carry() returned, or of another version")
         for item in state["open"]:
             self.add(_restored(item))
-        for tenant, event_id in state["accepted"]:
+        for tenant, event_id in state.get("accepted", ()):
             self._accepted[tenant, event_id] = len(self._accepted) + 1
         for item in state["closed"]:
             address = _restored_address(item)
