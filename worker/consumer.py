@@ -27,6 +27,7 @@ from routing.incoming import (
     Recorded,
     RejectedEntry,
 )
+from worker.cancelling import cancel
 from worker.recording import Recorder, Recording
 from worker.schema_checks import checked
 
@@ -84,7 +85,7 @@ class Consumer:
                 if earlier is not None:
                     # Postgres may be away: that must not keep a process from ending.
                     await asyncio.wait({earlier}, timeout=self._grace.total_seconds())
-                    earlier.cancel()
+                    await cancel([earlier])
         finally:
             stop.cancel()
 
@@ -106,7 +107,8 @@ class Consumer:
             await asyncio.wait({read, stop}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not read.done():
-                await _cancelled(read)
+                # What it may have fetched stays pending and is claimed later.
+                await cancel([read])
         return None if read.cancelled() else read.result()
 
     async def _settle_after(
@@ -186,9 +188,3 @@ def _trimmed(entry: TrimmedEntry) -> Recording:
         raw=b"",
     )
     return Recording(None, rejected)
-
-
-async def _cancelled(task: asyncio.Task[Reading]) -> None:
-    """Cancel a read. What it may have fetched stays pending and is claimed later."""
-    task.cancel()
-    await asyncio.wait({task})

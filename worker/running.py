@@ -14,6 +14,7 @@ import structlog
 
 from routing.faults import DatabaseUnavailable
 from routing.wakeups import listen
+from worker.cancelling import cancel
 from worker.composition import Service, compose
 from worker.rules_source import Kept, ReloadableRules, Reloaded
 from worker.settings import Role, Settings
@@ -69,8 +70,7 @@ async def run_roles(service: Service, stopping: asyncio.Event) -> None:
             foreground.create_task(_until_set(stopping))
         if Role.DELIVERY in roles:
             await service.dispatcher.drain(service.settings.shutdown_grace / 2)
-        for task in background:
-            task.cancel()
+        await cancel(background)
 
 
 async def _serve_activities(service: Service, stopping: asyncio.Event) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from pointsman.contract import CONSUMER_GROUP
 from routing.audit import event_story, list_events, list_waits
 from routing.audit_records import EventFilter, WaitFilter
+from worker.cancelling import cancellable
 from worker.cli.printing import console
 from worker.demo import runs
 from worker.demo.examples import Examples, ExampleWorkflow, read_examples
@@ -41,7 +42,7 @@ async def demo(folder: Path, *, keep: bool) -> int:
     examples = read_examples(folder)
     screen = console()
     async with set_up(examples, screen) as stage:
-        found = await _play(stage, examples, screen)
+        found = await cancellable(_play(stage, examples, screen))
         print_further(screen, stage.environment, examples, keep=keep)
         if keep:
             await until_interrupted(stage.programs)

@@ -21,6 +21,7 @@ from routing.dispatch import Deliveries
 from routing.faults import RoutingError
 from routing.signalling import Signaller
 from worker.activities import WaitBook
+from worker.cancelling import cancel
 from worker.consumer import DeliverySink
 from worker.observe.beating import BeatingDatabase
 from worker.observe.dependencies import Check, Dependencies
@@ -236,8 +237,7 @@ async def _beside(loop: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await cancel([task])
 
 
 def _tracing(settings: Settings) -> Tracing | None:
