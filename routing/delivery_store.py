@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from correlation.reason import Reason
-from routing.database import Database
+from routing.database import Connection, Database
 from routing.delivery_statements import (
     CLAIM_DELIVERIES,
     CLAIM_LOCK,
@@ -17,8 +17,8 @@ from routing.delivery_statements import (
     SETTLE_DELIVERIES,
 )
 from routing.incoming import Delivery
-from routing.statements import PLAN_ANEW, PLAN_ONCE
-from routing.waits import Closing, Waits
+from routing.statements import PLAN_ANEW, PLAN_ONCE, REOFFER_EVENTS
+from routing.waits import Closing, close_locked, identity_columns, waits_locked
 
 _RUN_GONE = (Reason.RUN_CLOSED.value, Reason.RUN_NOT_FOUND.value)
 
@@ -53,7 +53,6 @@ class DeliveryStore:
 
     def __init__(self, database: Database, owner: str, lease: timedelta) -> None:
         self._database = database
-        self._waits = Waits(database)
         self._owner = owner
         self.lease = lease
 
@@ -80,17 +79,22 @@ class DeliveryStore:
             return [Delivery(*found) for found in await cursor.fetchall()]
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
-        """Write back a batch; returns those that are dead now, their waits retired.
+        """Write back a batch; returns those that are dead now.
 
-        Raises DatabaseUnavailable; settling the same again is harmless.
+        In the same transaction the waits are retired whose run is gone, for nobody else would, and
+        what an exclusive wait cannot be sent is offered to the next in line. Raises
+        DatabaseUnavailable; settling the same again is harmless.
         """
-        async with self._database.transaction() as connection:
+        refused = [each for each in settlements if each.status is DeliveryStatus.DEAD]
+        waits = {(each.delivery.tenant, each.delivery.wait_id) for each in refused}
+        async with waits_locked(self._database, waits) as connection:
             await connection.execute(PLAN_ONCE)
             cursor = await connection.execute(
                 SETTLE_DELIVERIES, {"owner": self._owner, **_columns(settlements)}
             )
             rows = await cursor.fetchall()
-        await self._retire([row for row in rows if row[3] == "dead" and row[4] in _RUN_GONE])
+            if refused:
+                await _give_up(connection, [row for row in rows if row[3] == "dead"])
         dead = {(row[0], row[1], row[2]) for row in rows if row[3] == "dead"}
         return [
             settlement
@@ -103,14 +107,19 @@ class DeliveryStore:
             in dead
         ]
 
-    async def _retire(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Close the waits whose run is gone: nobody will."""
-        closings = {
-            (row[0], row[2]): Closing(tenant=row[0], wait_id=row[2], reason=Reason(row[4]))
-            for row in rows
-        }
-        if closings:
-            await self._waits.close(list(closings.values()))
+
+async def _give_up(connection: Connection, dead: Sequence[tuple[Any, ...]]) -> None:
+    """Close the waits whose run is gone, and offer what exclusive ones were not sent to others."""
+    gone = {
+        (row[0], row[2]): Closing(tenant=row[0], wait_id=row[2], reason=Reason(row[4]))
+        for row in dead
+        if row[4] in _RUN_GONE
+    }
+    if gone:
+        await close_locked(connection, list(gone.values()))
+    if kept := {(row[0], row[2]) for row in dead} - gone.keys():
+        await connection.execute(PLAN_ANEW)
+        await connection.execute(REOFFER_EVENTS, identity_columns(kept))
 
 
 def _columns(settlements: Sequence[Settlement]) -> dict[str, object]:

@@ -286,7 +286,9 @@ class Dispatcher:
                 reason=settlement.reason,
                 detail=settlement.detail,
             )
-        if self._more_expected or any(each.status is DeliveryStatus.PENDING for each in batch):
+        # What is dead may have been offered to somebody else.
+        kept = any(each.status is DeliveryStatus.PENDING for each in batch)
+        if dead or kept or self._more_expected:
             self.wake()
         self._released(len(batch))
 

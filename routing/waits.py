@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from routing.statements import (
     REOFFER_EVENTS,
     SETTLE_CLOSED,
     STATUS_OF_WAITS,
+    TRY_LOCK_KEYS,
 )
 
 
@@ -117,21 +119,89 @@ class Waits:
         exclusive wait gives back goes to the next exclusive wait in line. Raises
         DatabaseUnavailable or RecordRefused.
         """
-        parameters = _closing_columns(closings)
-        async with self._database.transaction() as connection:
-            await connection.execute(PLAN_ANEW)
-            cursor = await connection.execute(KEYS_OF_WAITS, parameters)
-            hashes = sorted({lock_hash(*row) for row in await cursor.fetchall()})
-            await connection.execute(LOCK_KEYS, {"hashes": hashes})
-            if said := [closing for closing in closings if _speaks_of_event(closing)]:
-                await connection.execute(DISPOSE_DELIVERIES, _closing_columns(said))
-            if closed := [closing for closing in closings if closing.closes]:
-                await connection.execute(CLOSE_WAITS, _closing_columns(closed))
-            await connection.execute(SETTLE_CLOSED, parameters)
-            await connection.execute(REOFFER_EVENTS, parameters)
-            cursor = await connection.execute(STATUS_OF_WAITS, parameters)
-            statuses = {(row[0], row[1]): str(row[2]) for row in await cursor.fetchall()}
-        return [statuses.get((closing.tenant, closing.wait_id), "unknown") for closing in closings]
+        identities = [(closing.tenant, closing.wait_id) for closing in closings]
+        async with waits_locked(self._database, identities) as connection:
+            statuses = await close_locked(connection, closings)
+        return [statuses.get(identity, "unknown") for identity in identities]
+
+
+@asynccontextmanager
+async def waits_locked(
+    database: Database, waits: Collection[tuple[str, str]]
+) -> AsyncGenerator[Connection]:
+    """A transaction that holds the locks of these waits (tenant, wait id).
+
+    Those are the locks of their own keys and, for what an exclusive wait gives back goes to another
+    one, of every key of the events that it was handed. Without waits it is a plain transaction.
+    """
+    expected: set[int] = set()
+    while True:
+        async with database.transaction() as connection:
+            if not waits or not (expected := await _lock(connection, waits, expected)):
+                yield connection
+                return
+
+
+async def _lock(
+    connection: Connection, waits: Collection[tuple[str, str]], expected: set[int]
+) -> set[int]:
+    """Lock the keys of waits, in order; empty when all are locked.
+
+    An event may come before the wait's own key is locked and bring further keys along, which are
+    out of order then. If one of them is in other hands, all the keys come back: begin anew, in a
+    transaction of its own, and expect them.
+    """
+    keys, may_have_changed = await _keys_of(connection, waits)
+    locked = expected | keys
+    await connection.execute(LOCK_KEYS, {"hashes": sorted(locked)})
+    while may_have_changed:
+        keys, may_have_changed = await _keys_of(connection, waits)
+        late = keys - locked
+        if not late:
+            break
+        locked |= late
+        cursor = await connection.execute(TRY_LOCK_KEYS, {"hashes": sorted(late)})
+        row = await cursor.fetchone()
+        if row is None or not row[0]:
+            return locked
+    return set()
+
+
+async def _keys_of(
+    connection: Connection, waits: Collection[tuple[str, str]]
+) -> tuple[set[int], bool]:
+    """The hashes to be locked for waits, and whether there may be others by the time they are."""
+    await connection.execute(PLAN_ANEW)
+    cursor = await connection.execute(KEYS_OF_WAITS, identity_columns(waits))
+    rows = await cursor.fetchall()
+    known = {(row[0], row[3]) for row in rows}
+    exclusive = any(row[4] == Cardinality.EXCLUSIVE for row in rows)
+    return {lock_hash(*row[:3]) for row in rows}, exclusive or len(known) < len(set(waits))
+
+
+async def close_locked(
+    connection: Connection, closings: Sequence[Closing]
+) -> dict[tuple[str, str], str]:
+    """Apply what is said of waits that `waits_locked` holds; the status of each that is known."""
+    parameters = _closing_columns(closings)
+    await connection.execute(PLAN_ANEW)
+    if said := [closing for closing in closings if _speaks_of_event(closing)]:
+        await connection.execute(DISPOSE_DELIVERIES, _closing_columns(said))
+    if closed := [closing for closing in closings if closing.closes]:
+        await connection.execute(CLOSE_WAITS, _closing_columns(closed))
+    await connection.execute(SETTLE_CLOSED, parameters)
+    await connection.execute(REOFFER_EVENTS, parameters)
+    cursor = await connection.execute(STATUS_OF_WAITS, parameters)
+    return {(row[0], row[1]): str(row[2]) for row in await cursor.fetchall()}
+
+
+def identity_columns(waits: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """The parameters that name waits (tenant, wait id)."""
+    listed = list(waits)
+    return {
+        "tenants": [tenant for tenant, _ in listed],
+        "wait_ids": [wait_id for _, wait_id in listed],
+    }
 
 
 def _speaks_of_event(closing: Closing) -> bool:
@@ -142,13 +212,8 @@ async def _known(
     connection: Connection, waits: Sequence[Wait]
 ) -> dict[tuple[str, str], Registration]:
     """How waits stand that were registered before."""
-    cursor = await connection.execute(
-        KNOWN_WAITS,
-        {
-            "tenants": [wait.tenant for wait in waits],
-            "wait_ids": [wait.wait_id for wait in waits],
-        },
-    )
+    identities = identity_columns((wait.tenant, wait.wait_id) for wait in waits)
+    cursor = await connection.execute(KNOWN_WAITS, identities)
     rows = {(row[0], row[1]): row for row in await cursor.fetchall()}
     return {
         (wait.tenant, wait.wait_id): _registration(wait, rows[wait.tenant, wait.wait_id])

@@ -125,7 +125,8 @@ class Model:
             return
         delivery.status = "dead"
         if run_is_gone:
-            self.close([delivery.wait], None, "run_closed")
+            self._close(delivery.wait, None, "run_closed")
+        self._give_back([delivery.wait])
 
     def pending(self) -> set[tuple[str, str]]:
         return {pair for pair, each in self.deliveries.items() if each.status == "pending"}
