@@ -18,6 +18,10 @@ class DatabaseUnavailable(RoutingError):
     """An outage, a lost race or an operator's mistake: nothing was committed, try again later."""
 
 
+class DatabaseContended(DatabaseUnavailable):
+    """A healthy database, in which others held for too long what was asked for: try again soon."""
+
+
 class RecordRefused(RoutingError):
     """A healthy database refuses what was to be written: trying the same again will not help."""
 
@@ -35,12 +39,20 @@ class InvalidWait(RoutingError):
 # state and passes, or an operator mends it. Classes of SQLSTATE: Postgres manual, appendix A.
 _REFUSALS = (psycopg.DataError, psycopg.IntegrityError)
 _REFUSED_STATES = ("54",)
+# A lock that was not to be had in time, a deadlock that was lost, a serialization failure.
+_CONTENTIONS = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
 
 
 def translated(error: psycopg.Error | PoolTimeout | PoolClosed | OSError) -> RoutingError:
     """The routing error that tells the caller whether the same data may be tried again."""
     if isinstance(error, _REFUSALS):
         return RecordRefused(_said(error))
+    if isinstance(error, _CONTENTIONS):
+        return DatabaseContended(_said(error))
     state = getattr(error, "sqlstate", None)
     if state is not None and state[:2] in _REFUSED_STATES:
         return RecordRefused(_said(error))

@@ -10,18 +10,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
 from correlation.reason import Outcome, Reason
 from ingress.entry import Entry
 from ingress.envelope import raw_bytes
-from routing.faults import DatabaseUnavailable, RecordRefused
+from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
 from routing.gate import Backoff
 from routing.incoming import IncomingEvent, Origin, Recorded, RejectedEntry
 
 log = structlog.get_logger(__name__)
+
+PATIENCE: Final = 3
+"""So often in a row a batch may miss its locks, each for the whole time-out, without alarm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +119,26 @@ class Recorder:
 
     async def _record_through_outages(self, recordings: Sequence[Recording]) -> Recorded:
         events, rejected = _separated(recordings)
-        failures = 0
+        failures = contentions = 0
         while True:
             try:
                 recorded = await self._ledger.record(events, rejected)
+            except DatabaseContended as error:
+                # Others hold these keys, as is usual for a hot one: an alarm only if it goes on.
+                say = log.info if contentions < PATIENCE else log.warning
+                say("postgres.contended", error=str(error), entries=len(recordings))
+                pause = self._backoff.delay(contentions)
+                contentions += 1
             except DatabaseUnavailable as error:
                 if failures == 0:
                     log.warning("postgres.lost", error=str(error), entries=len(recordings))
-                await self._sleep(self._backoff.delay(failures).total_seconds())
+                pause = self._backoff.delay(failures)
                 failures += 1
-                continue
-            if failures:
-                log.info("postgres.recovered", failures=failures)
-            return recorded
+            else:
+                if failures:
+                    log.info("postgres.recovered", failures=failures)
+                return recorded
+            await self._sleep(pause.total_seconds())
 
     async def _set_aside(self, recording: Recording, refusal: RecordRefused) -> Recorded:
         entry, detail = recording.entry, str(refusal)

@@ -64,8 +64,9 @@ MATCHES: Final = Metric(
 RECORDING_FAILURES: Final = Metric(
     "pointsman_recording_failures_total",
     Kind.COUNTER,
-    "Batches that could not be recorded; `cause` is `unavailable` (tried again) or `refused` "
-    "(halved around the bad entry).",
+    "Batches that could not be recorded; `cause` is `unavailable` (tried again), `contended` "
+    "(others held the same keys for too long; tried again) or `refused` (halved around the bad "
+    "entry).",
     ("cause",),
     shown_by=RECORDING,
 )

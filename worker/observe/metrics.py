@@ -151,7 +151,7 @@ class Metrics:
         self._events.labels(Outcome.NO_WAIT.value, Reason.NO_OPEN_WAIT.value)
         for by in ("event", "lookback"):
             self._matches.labels(by)
-        for cause in ("unavailable", "refused"):
+        for cause in ("unavailable", "contended", "refused"):
             self._failures.labels(cause)
         self._deliveries.labels("delivered", "")
         for reason in DEAD_REASONS:

@@ -14,7 +14,7 @@ from correlation.rules import Rules
 from ingress.entry import Entry, EntrySource, Reading, TrimmedEntry
 from routing.delivery_store import Settlement
 from routing.dispatch import Deliveries
-from routing.faults import DatabaseUnavailable, RecordRefused
+from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
 from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
 from routing.signalling import Signaller, SignalResult
 from routing.waits import Closing, Registration, Wait
@@ -86,6 +86,9 @@ class ObservedLedger:
         started = perf_counter()
         try:
             recorded = await self._ledger.record(events, rejected)
+        except DatabaseContended:
+            self._metrics.recording_failed("contended")
+            raise
         except DatabaseUnavailable:
             self._metrics.recording_failed("unavailable")
             raise

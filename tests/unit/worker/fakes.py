@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from correlation.reason import Outcome, Reason
 from ingress.entry import Entry, EntryId, Reading, StreamName, TrimmedEntry
-from routing.faults import DatabaseUnavailable, RecordRefused
+from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
 from routing.incoming import Delivery, IncomingEvent, Recorded, RecordedEvent, RejectedEntry
 
 STREAM = StreamName("stream")
@@ -36,6 +36,8 @@ class FakeLedger:
         """Event ids, and entry ids of rejected entries."""
         self.outages = 0
         """So many attempts fail as an outage does, before anything else is looked at."""
+        self.contentions = 0
+        """So many attempts find their keys locked by others, after the outages."""
         self.batches: list[list[str]] = []
         self.events: list[str] = []
         self.rejected: list[RejectedEntry] = []
@@ -50,6 +52,9 @@ class FakeLedger:
         if self.outages:
             self.outages -= 1
             raise DatabaseUnavailable("down")
+        if self.contentions:
+            self.contentions -= 1
+            raise DatabaseContended("locked")
         if self.poison.intersection(self.batches[-1]):
             raise RecordRefused("CheckViolation")
         self.events += names

@@ -6,6 +6,7 @@ import math
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from correlation.reason import Outcome, Reason
 from ingress.entry import Entry
@@ -81,6 +82,22 @@ async def test_pauses_of_an_outage_grow(rig: Rig) -> None:
 
     for failures, pause in enumerate(rig.pauses):
         assert 0.5 * 2**failures <= pause <= 2**failures
+
+
+@pytest.mark.parametrize(("contentions", "loudest"), [(1, "info"), (3, "info"), (4, "warning")])
+async def test_keys_that_others_hold_are_tried_again_and_called_no_outage(
+    rig: Rig, contentions: int, loudest: str
+) -> None:
+    rig.ledger.contentions = contentions
+
+    with capture_logs() as logs:
+        await rig.recorder.record(recordings(2))
+
+    assert rig.ledger.events == names(2)
+    assert rig.dead_letters.letters == []
+    assert {line["event"] for line in logs} == {"postgres.contended"}
+    assert logs[-1]["log_level"] == loudest
+    assert len(rig.pauses) == contentions
 
 
 @pytest.mark.parametrize("poisoned", [0, 7, 15])
