@@ -1,11 +1,21 @@
-"""The addresses of servers that were started here, as the settings of another process."""
+"""Where servers that were started here are found: as settings for programs, as pages for people."""
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
+from worker.api.serving import listen_on
 from worker.embedded import Servers
+from worker.embedded.processes import free_port
+from worker.http_settings import is_loopback
+from worker.programs import Program
+from worker.settings import Role, load_settings
+
+POLL_SECONDS: Final = 0.1
 
 
 def environment_for(servers: Servers) -> Mapping[str, str]:
@@ -21,3 +31,99 @@ def environment_for(servers: Servers) -> Mapping[str, str]:
 def as_exports(environment: Mapping[str, str]) -> str:
     """Lines for a shell."""
     return "\n".join(f"export {name}={shlex.quote(text)}" for name, text in environment.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a program listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Without a slash at its end."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    async def answers(self) -> bool:
+        """Whether somebody listens there now."""
+        try:
+            _, writer = await asyncio.open_connection(self.host, self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What one service on this machine shows to a browser."""
+
+    api: Listener | None
+    """None where this service has another role only."""
+    metrics: Listener
+    temporal_ui_url: str | None = None
+    """Temporal's own console."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The service's settings: it listens there and, on this machine alone, asks for no token.
+
+        Not for other processes' environment: a second service would want the same ports.
+        """
+        wanted = {"POINTSMAN_METRICS_PORT": str(self.metrics.port)}
+        if self.api is not None:
+            wanted["POINTSMAN_HTTP_PORT"] = str(self.api.port)
+            wanted["POINTSMAN_INSECURE_DEV"] = str(is_loopback(self.api.host)).lower()
+        if self.temporal_ui_url:
+            wanted["POINTSMAN_TEMPORAL_UI_URL"] = self.temporal_ui_url
+        return wanted
+
+    @property
+    def lines(self) -> str:
+        """The addresses, one a line, each beside its name."""
+        named = {"metrics": f"{self.metrics.url}/metrics", "health": f"{self.metrics.url}/readyz"}
+        if self.api is not None:
+            api = {"console": f"{self.api.url}/console", "HTTP API": f"{self.api.url}/openapi.json"}
+            named = {**api, **named}
+        if self.temporal_ui_url:
+            named["Temporal"] = self.temporal_ui_url
+        return "\n".join(f"  {name:<9} {address}" for name, address in named.items())
+
+    async def served_by(self, program: Program) -> None:
+        """Wait until all of them answer; raises ProgramEnded when the program ends before."""
+        for listener in (self.api, self.metrics):
+            while listener is not None and not await listener.answers():
+                program.check()
+                await asyncio.sleep(POLL_SECONDS)
+
+
+def pages_of(servers: Servers) -> Pages:
+    """Where a service beside these servers is to show its pages.
+
+    What the environment says of them is kept; else it is the usual ports, or free ones where
+    another program has those. Raises SettingsError.
+    """
+    settings = load_settings(redis_url=servers.redis_url, database_url=servers.database_url)
+    chosen = settings.model_fields_set
+    api = _listener(settings.http_host, settings.http_port, chosen="http_port" in chosen)
+    return Pages(
+        api=api if Role.API in settings.roles else None,
+        metrics=_listener(
+            settings.metrics_host, settings.metrics_port, chosen="metrics_port" in chosen
+        ),
+        temporal_ui_url=settings.temporal_ui_url or servers.temporal_ui_url or None,
+    )
+
+
+def _listener(host: str, port: int, *, chosen: bool) -> Listener:
+    bare = host.strip("[]")
+    return Listener(bare, port if port and (chosen or _is_free(bare, port)) else free_port())
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        listen_on(host, port).close()
+    except OSError:
+        return False
+    return True

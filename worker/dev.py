@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from routing.migrations import migrate
-from worker.addresses import as_exports, environment_for
+from worker.addresses import as_exports, environment_for, pages_of
 from worker.embedded import embedded_servers
 from worker.programs import SERVICE, running, until_interrupted
 
@@ -23,12 +23,14 @@ async def dev(folder: Path | None) -> int:
         durable = folder is not None
         async with embedded_servers(data, announce=_say, durable=durable, ui=True) as servers:
             await asyncio.to_thread(migrate, servers.database_url)
-            environment = environment_for(servers)
-            _say(f"\nFor another terminal:\n\n{as_exports(environment)}\n")
+            environment, pages = environment_for(servers), pages_of(servers)
+            settings = {**environment, **pages.settings}
             async with running(
-                "the service", SERVICE, environment=environment, folder=Path.cwd()
+                "the service", SERVICE, environment=settings, folder=Path.cwd()
             ) as service:
-                _say("The service is running; Ctrl-C ends everything.\n")
+                await pages.served_by(service)
+                _say(f"\nThe service is running; Ctrl-C ends everything.\n\n{pages.lines}\n")
+                _say(f"For another terminal:\n\n{as_exports(environment)}\n")
                 await until_interrupted([service])
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.acceptance.program import Pointsman, ask_to_stop
@@ -12,6 +13,12 @@ from tests.waiting import wait_until
 from worker.embedded.process_tree import descendants, is_running
 
 ALONE = Pointsman({})
+
+
+def page(log: Path, name: str) -> str:
+    """What is found at the address that was printed under this name."""
+    [line] = [line for line in log.read_text().splitlines() if line.startswith(f"  {name} ")]
+    return httpx.get(line.split()[-1], follow_redirects=True, timeout=30).text
 
 
 @pytest.mark.timeout(300)
@@ -38,13 +45,19 @@ async def test_everything_runs_on_one_machine_until_ctrl_c(tmp_path: Path) -> No
 
     with ALONE.running("dev", log=log) as dev:
         await wait_until(
-            lambda: "service.started" in log.read_text(), description="it runs", timeout=90
+            lambda: "export TEMPORAL_NAMESPACE" in log.read_text(),
+            description="it says where everything is",
+            timeout=90,
         )
+        console = page(log, "console")
+        temporal = page(log, "Temporal")
         exports = [line for line in log.read_text().splitlines() if line.startswith("export ")]
         command = Pointsman(dict(line[7:].split("=", 1) for line in exports))
         listed = command("events", "count")
         exit_code = ask_to_stop(dev, signal.SIGINT)
 
+    assert "<h1>Overview</h1>" in console, "nobody is asked for a token"
+    assert "<html" in temporal
     assert listed.exit_code == 0, listed.errors
     assert exit_code == 0
     assert "Traceback" not in log.read_text()

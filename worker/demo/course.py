@@ -41,9 +41,9 @@ async def demo(folder: Path, *, keep: bool) -> int:
     """The exit code: 0 only when every entry and every workflow ended as the files say."""
     examples = read_examples(folder)
     screen = console()
-    async with set_up(examples, screen) as stage:
+    async with set_up(examples, screen, ui=keep) as stage:
         found = await cancellable(_play(stage, examples, screen))
-        print_further(screen, stage.environment, examples, keep=keep)
+        print_further(screen, examples, stage if keep else None)
         if keep:
             await until_interrupted(stage.programs)
     return 1 if found else 0

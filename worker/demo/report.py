@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from rich.console import Console
 
+from correlation.reason import Outcome
 from routing.audit_records import EventLine
 from worker.addresses import as_exports
 from worker.cli.printing import Cell, make_table
-from worker.demo.examples import Examples, ExampleWorkflow
+from worker.demo.examples import Ends, Examples, ExampleWorkflow
 from worker.demo.findings import Audited, Difference
 from worker.demo.runs import Run
+from worker.demo.stage import Stage
 from worker.demo.stream import published_at
+
+FURTHER: Final = (
+    "pointsman events list --outcome unresolved",
+    "pointsman events list --outcome no_wait",
+    "pointsman waits list --all",
+    "pointsman status",
+    "pointsman publish INVOICE_PAID --tenant acme --key INV-7001",
+)
 
 
 def print_report(
@@ -85,24 +96,28 @@ def _milliseconds(tenant: str, event_id: str, run: Run, audited: Audited) -> str
     return f"{1000 * (signalled - published_at(story.event.entry_id)):.0f}"
 
 
-def print_further(
-    screen: Console, environment: Mapping[str, str], examples: Examples, *, keep: bool
-) -> None:
-    """How to look further: the commands, and where they find the servers."""
+def print_further(screen: Console, examples: Examples, kept: Stage | None) -> None:
+    """How to look further: with a stage that is kept, the pages, the commands, the servers."""
     woken = next(each for each in examples.workflows if each.result.get("event_id"))
-    commands = (
-        f"pointsman events show {woken.result['event_id']}",
-        "pointsman events list --outcome unresolved",
-        "pointsman events list --tenant acme --json",
-        "pointsman waits list --all",
-        "pointsman publish INVOICE_PAID --tenant acme --key INV-7001",
-    )
-    if not keep:
+    show = f"pointsman events show {woken.result['event_id']}"
+    if kept is None:
         screen.print("To look further, let everything run on with ./dev demo --keep, and ask:")
-        screen.print(f"  {commands[0]}\n")
+        screen.print(f"  {show}\n")
         return
-    screen.print("Everything keeps running until Ctrl-C. In another terminal:\n")
-    screen.print(as_exports(environment), soft_wrap=True)
+    screen.print("Everything keeps running until Ctrl-C. In a browser, without a token:\n")
+    screen.print(kept.pages.lines, soft_wrap=True)
+    screen.print("\nIn another terminal:\n")
+    screen.print(as_exports(kept.environment), soft_wrap=True)
     screen.print()
-    for command in commands:
+    for command in (show, *_explained(examples), *FURTHER):
         screen.print(command, soft_wrap=True)
+
+
+def _explained(examples: Examples) -> Iterator[str]:
+    """The command that says why the first event without a key woke nobody."""
+    for entry in examples.entries:
+        event_id = entry.fields.get(b"event_id")
+        unresolved = isinstance(entry.expect, Ends) and entry.expect.outcome is Outcome.UNRESOLVED
+        if unresolved and event_id:
+            yield f"pointsman explain event {event_id.decode()}"
+            return

@@ -20,7 +20,7 @@ from routing.audit import list_events
 from routing.audit_records import EventFilter
 from routing.database import Database, DatabaseLimits, open_database
 from routing.migrations import migrate
-from worker.addresses import environment_for
+from worker.addresses import Pages, environment_for, pages_of
 from worker.demo.examples import Examples
 from worker.embedded import Part, Servers, embedded_servers
 from worker.operator_error import OperatorError
@@ -38,6 +38,8 @@ class Stage:
 
     environment: Mapping[str, str]
     """The settings of the service, and of whoever wants to look further."""
+    pages: Pages
+    """What the service shows to a browser."""
     redis: Redis
     database: Database
     temporal: Client
@@ -51,14 +53,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def set_up(examples: Examples, screen: Console) -> AsyncGenerator[Stage]:
+async def set_up(examples: Examples, screen: Console, *, ui: bool) -> AsyncGenerator[Stage]:
     """Servers, schema, service and example workers, while the block runs.
 
-    Raises ServerUnavailable, or OperatorError for servers that were given and do not fit.
+    `ui` starts Temporal's own console, too, where Temporal is started here. Raises
+    ServerUnavailable, or OperatorError for servers that were given and do not fit.
     """
     async with AsyncExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointsman-demo-")))
-        servers = await stack.enter_async_context(embedded_servers(data, announce=screen.print))
+        servers = await stack.enter_async_context(
+            embedded_servers(data, announce=screen.print, ui=ui)
+        )
         await asyncio.to_thread(migrate, servers.database_url)
         environment = _environment(servers, examples)
         redis = Redis.from_url(servers.redis_url)
@@ -67,12 +72,13 @@ async def set_up(examples: Examples, screen: Console) -> AsyncGenerator[Stage]:
         database = await stack.enter_async_context(open_database(servers.database_url, limits))
         await _refuse_used(database, examples, servers.database_url)
         temporal = await _connect(servers)
+        pages = pages_of(servers)
         programs = [
             await stack.enter_async_context(
                 running(
                     name,
                     arguments,
-                    environment=environment,
+                    environment={**environment, **pages.settings},
                     folder=examples.rules_file.parents[1],
                     log=data / f"{name.replace(' ', '-')}.log",
                 )
@@ -80,7 +86,7 @@ async def set_up(examples: Examples, screen: Console) -> AsyncGenerator[Stage]:
             for name, arguments in PROGRAMS.items()
         ]
         stream = environment["POINTSMAN_STREAM"]
-        yield Stage(environment, redis, database, temporal, stream, programs)
+        yield Stage(environment, pages, redis, database, temporal, stream, programs)
 
 
 def _environment(servers: Servers, examples: Examples) -> Mapping[str, str]:
