@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from routing.faults import translated
-from routing.migrations import VERSION_TABLE, verify
+from routing.schema_version import VERSION_TABLE, verify
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 Parameters: TypeAlias = Mapping[str, Any]

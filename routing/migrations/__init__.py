@@ -1,4 +1,4 @@
-"""The schema's versions: bring a database up to date, and check that it is."""
+"""The schema's versions: bring a database up to date."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import Final
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from routing.faults import SchemaMismatch
+from routing.schema_version import VERSION_TABLE, newest_version, refuse_unknown
 
-VERSION_TABLE: Final = "pointsman_schema_version"
 # Any constant: it only has to be the same in every process that migrates.
 MIGRATION_LOCK: Final = 0x706F696E7473
 
@@ -30,7 +28,7 @@ def migrate(database_url: str) -> tuple[str | None, str]:
     with _connected(database_url) as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
         before = _version(connection)
-        _refuse_unknown(before)
+        refuse_unknown(before)
         configuration = _configuration()
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
@@ -40,40 +38,6 @@ def migrate(database_url: str) -> tuple[str | None, str]:
         connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": MIGRATION_LOCK})
         connection.commit()
     return before, after
-
-
-def check(database_url: str) -> str:
-    """Return the database's version; raise SchemaMismatch unless it is this program's own."""
-    with _connected(database_url) as connection:
-        version = _version(connection)
-    verify(version)
-    return newest_version()
-
-
-def verify(version: str | None) -> None:
-    """Raise SchemaMismatch, saying what to do, unless `version` is this program's own."""
-    if version is None:
-        raise SchemaMismatch("the database has no Pointsman schema yet: run `pointsman migrate`")
-    _refuse_unknown(version)
-    if version != newest_version():
-        raise SchemaMismatch(
-            f"the database schema is at version {version}, this program needs "
-            f"{newest_version()}: run `pointsman migrate`"
-        )
-
-
-def newest_version() -> str:
-    """The schema version that this program was written for."""
-    return str(_scripts().get_current_head())
-
-
-def _refuse_unknown(version: str | None) -> None:
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if version is not None and version not in known:
-        raise SchemaMismatch(
-            f"the database schema is at version {version}, which this program does not know "
-            f"(its newest is {newest_version()}): install a newer Pointsman"
-        )
 
 
 def _version(connection: Connection) -> str | None:
@@ -88,10 +52,6 @@ def _configuration() -> Config:
     configuration.set_main_option("script_location", str(Path(__file__).parent))
     configuration.set_main_option("path_separator", "os")
     return configuration
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_configuration())
 
 
 @contextmanager

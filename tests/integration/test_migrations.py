@@ -9,11 +9,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from psycopg import sql
 
 from routing.database import DatabaseLimits, open_database
 from routing.faults import SchemaMismatch
-from routing.migrations import VERSION_TABLE, check, migrate, newest_version
+from routing.migrations import migrate
+from routing.schema_version import VERSION_TABLE, check, newest_version, versions
 from tests.databases import database_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +62,17 @@ def test_processes_that_migrate_at_the_same_time_all_succeed(empty_url: str) -> 
     newest = newest_version()
     said = sorted(output.decode().split() for output, _ in ended)
     assert said == [[newest, newest], [newest, newest], ["None", newest]]
+
+
+def test_the_versions_are_those_of_the_scripts_in_their_order() -> None:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(ROOT / "routing" / "migrations"))
+    configuration.set_main_option("path_separator", "os")
+    scripts = ScriptDirectory.from_config(configuration)
+
+    found = [script.revision for script in scripts.walk_revisions()]
+
+    assert found[::-1] == list(versions())
 
 
 def test_a_newer_database_is_refused_and_left_as_it_is(empty_url: str) -> None:

@@ -20,7 +20,7 @@ def with_database(work: Callable[[Database, Settings], Awaitable[Answer]]) -> An
     """What `work(database, settings)` answers; raises SchemaMismatch before it, if need be."""
     settings = settings_with_warnings()
     from routing.database import DatabaseLimits, open_database
-    from routing.migrations import check
+    from routing.schema_version import check
 
     url = settings.database_url.get_secret_value()
     check(url)

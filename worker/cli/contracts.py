@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from worker.contract_documents import contract_documents
-
 
 def contracts_command(
     folder: Annotated[
@@ -16,6 +14,9 @@ def contracts_command(
     ],
 ) -> None:
     """Write the contracts as documents: JSON Schemas, and AsyncAPI for stream and signals."""
+    # Imported on use: every other command starts faster without the schemas.
+    from worker.contract_documents import contract_documents
+
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in contract_documents().items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -27,7 +27,7 @@ def ask_database(question: Callable[..., Awaitable[Answer]]) -> Answer:
     settings = settings_with_warnings()
     # Imported on use: `--help` and `resolve` need no database driver.
     from routing.database import DatabaseLimits, open_database
-    from routing.migrations import check
+    from routing.schema_version import check
 
     url = settings.database_url.get_secret_value()
     check(url)

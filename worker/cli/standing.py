@@ -1,0 +1,75 @@
+"""What `pointsman status` shows: every server asked at the same time, each for a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+from ingress.backlog import StreamBacklogs
+from ingress.entry import StreamName
+from ingress.redis_connection import connect_redis
+from routing.backlog import measure_backlog
+from routing.database import DatabaseLimits, open_database
+from worker.observe.temporal_check import temporal_check
+from worker.redaction import redact_urls
+from worker.setting_values import format_duration
+from worker.settings import Settings
+from worker.temporal_worker import connect_lazily
+
+PATIENCE: Final = timedelta(seconds=10)
+
+
+async def standing(settings: Settings) -> dict[str, Any]:
+    """The servers with whether they answer, the streams with their lag, and what is under way."""
+    redis, postgres, temporal = await asyncio.gather(
+        _asked(_streams(settings)), _asked(_tables(settings)), _asked(_temporal(settings))
+    )
+    return {
+        "servers": {
+            "redis": redis["server"],
+            "postgres": postgres["server"],
+            "temporal": temporal["server"],
+        },
+        "streams": redis["answer"] or [],
+        "backlog": postgres["answer"],
+    }
+
+
+async def _asked(question: Any) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            answer = await question
+    except TimeoutError:
+        return _absent(f"no answer within {format_duration(PATIENCE)}")
+    except Exception as error:  # noqa: BLE001 - whatever keeps a server from answering is shown
+        lines = str(error).splitlines()
+        return _absent(redact_urls(lines[0] if lines else type(error).__name__))
+    return {"server": {"ready": True, "detail": None}, "answer": answer}
+
+
+def _absent(detail: str) -> dict[str, Any]:
+    return {"server": {"ready": False, "detail": detail}, "answer": None}
+
+
+async def _streams(settings: Settings) -> list[dict[str, Any]]:
+    url = settings.redis_url.get_secret_value()
+    connect = partial(connect_redis, url, block=settings.block)
+    backlogs = StreamBacklogs(connect, [StreamName(s) for s in settings.stream], settings.group)
+    try:
+        return [asdict(backlog) for backlog in await backlogs.measure()]
+    finally:
+        await backlogs.aclose()
+
+
+async def _tables(settings: Settings) -> dict[str, Any]:
+    limits = DatabaseLimits(connections=1, connect_timeout=PATIENCE)
+    async with open_database(settings.database_url.get_secret_value(), limits) as database:
+        await database.verify_schema()
+        return asdict(await measure_backlog(database))
+
+
+async def _temporal(settings: Settings) -> None:
+    await temporal_check(await connect_lazily(settings))()
