@@ -1,12 +1,19 @@
-"""An event: the decoded fact, whatever envelope it came in."""
+"""An event: the decoded fact, whatever envelope it came in.
+
+The values that are made for every event are msgspec's structs: frozen as the dataclasses are, and
+made in a tenth of the time. `gc=False` keeps them out of the search for reference cycles, of which
+they have none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NewType, TypeAlias
+from typing import Any, Final, NewType, TypeAlias
+
+import msgspec
 
 TenantId = NewType("TenantId", str)
 EventId = NewType("EventId", str)
@@ -16,8 +23,7 @@ JsonScalar: TypeAlias = str | int | Decimal | bool | None
 """A decoded JSON scalar. Never a float: a correlation key must not pass through one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True, gc=False):
     """A JSON object, as its publisher wrote it and as it reads.
 
     `text` is the original JSON text (valid, strict JSON); it travels on unchanged to Postgres and
@@ -44,8 +50,10 @@ class EventContext:
     tracestate: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+NO_CONTEXT: Final = EventContext()
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
     """A domain event of one tenant. (tenant, event_id) identifies it."""
 
     tenant: TenantId
@@ -56,4 +64,4 @@ class Event:
     """The envelope's own correlation key, not yet in canonical form; None when absent."""
     occurred_at: datetime | None = None
     """The publisher's time stamp, time zone aware."""
-    context: EventContext = field(default_factory=EventContext)
+    context: EventContext = NO_CONTEXT

@@ -15,6 +15,8 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Final, NewType, TypeAlias
 
+import msgspec
+
 from correlation.reason import Reason
 from pointsman.contract import MAX_KEY_BYTES
 
@@ -39,8 +41,7 @@ _LONGEST_TRIMMED: Final = 4 * MAX_KEY_BYTES
 _SMALLEST_REFUSED: Final = 10**MAX_KEY_DIGITS
 
 
-@dataclass(frozen=True, slots=True)
-class CanonicalKey:
+class CanonicalKey(msgspec.Struct, frozen=True, gc=False):
     """A usable key."""
 
     key: CorrelationKey

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
 
+import msgspec
+
 from correlation.event import Event
 from correlation.key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
 from correlation.path import ABSENT, DerivationPath, read_all, read_one
@@ -38,8 +40,7 @@ class KeySource(StrEnum):
     """Nowhere: the event is unresolved."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(msgspec.Struct, frozen=True, gc=False):
     """An event with its keys."""
 
     key: CorrelationKey

@@ -61,11 +61,14 @@ def timestamp_from(value: str, field: str) -> datetime | None:
     # Whatever time zone a reader shows it in, the moment stays within the calendar's years.
     if not 1 < moment.year < 9999:
         raise _bad_timestamp(field, value, "is outside the years 2 to 9998")
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def _identifier(value: str, field: str, limit: int, missing: Reason) -> str:
     text = value.strip()
+    # Printable ASCII within the limit: the common case ends here.
+    if 0 < len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     if not text:
         raise Refusal(missing, f"{field} is missing or blank")
     if not text.isprintable():

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
+import msgspec
+
 from correlation.event import Event
 from correlation.reason import Reason
 
@@ -13,8 +15,7 @@ StreamName = NewType("StreamName", str)
 EntryId = NewType("EntryId", str)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One stream entry as it came: field names and values are bytes, never decoded here."""
 
     stream: StreamName

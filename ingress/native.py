@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
-from correlation.event import Event, EventContext, EventId, EventName, TenantId
+from correlation.event import NO_CONTEXT, Event, EventContext, EventId, EventName, TenantId
 from correlation.reason import Reason
 from ingress.attributes import (
     context_from,
@@ -20,7 +21,9 @@ from ingress.refusal import Refusal
 
 Fields = Mapping[bytes, bytes]
 
-_NO_CONTEXT: Final = EventContext()
+REMEMBERED: Final = 1024
+"""How many tenants, and how many names, are remembered as well formed."""
+
 _CONTEXT_FIELDS: Final = frozenset(
     field.name.encode() for field in dataclasses.fields(EventContext)
 )
@@ -32,19 +35,19 @@ def read_native(fields: Fields) -> Event:
     Raises `Refusal`.
     """
     return Event(
-        tenant=tenant(fields),
-        event_id=event_id(fields),
-        name=event_name(fields),
-        payload=read_payload(text_of(fields, b"payload_json")),
-        explicit_key=text_of(fields, b"workflow_correlation_key") or None,
-        occurred_at=timestamp_from(text_of(fields, b"timestamp"), "timestamp"),
-        context=_context_of(fields),
+        tenant(fields),
+        event_id(fields),
+        event_name(fields),
+        read_payload(text_of(fields, b"payload_json")),
+        text_of(fields, b"workflow_correlation_key") or None,
+        timestamp_from(text_of(fields, b"timestamp"), "timestamp"),
+        _context_of(fields),
     )
 
 
 def tenant(fields: Fields) -> TenantId:
     """The tenant; raises `Refusal`."""
-    return TenantId(tenant_from(text_of(fields, b"tenant"), "tenant"))
+    return _tenant(fields.get(b"tenant", b""))
 
 
 def event_id(fields: Fields) -> EventId:
@@ -57,20 +60,36 @@ def event_name(fields: Fields) -> EventName:
 
     Raises `Refusal`.
     """
-    name = text_of(fields, b"event_type")
-    if name and not name.isspace():
-        return EventName(event_name_from(name, "event_type"))
-    name = text_of(fields, b"event_name")
-    return EventName(event_name_from(name, "event_type or event_name"))
+    name = fields.get(b"event_type", b"")
+    if name and not _decoded(name, b"event_type").isspace():
+        return _event_name(name, b"event_type", "event_type")
+    return _event_name(fields.get(b"event_name", b""), b"event_name", "event_type or event_name")
 
 
 def text_of(fields: Fields, name: bytes) -> str:
     """A field's text, empty when absent; raises `Refusal` when it is not UTF-8."""
+    value = fields.get(name)
+    return _decoded(value, name) if value else ""
+
+
+def _decoded(value: bytes, name: bytes) -> str:
     try:
-        return fields.get(name, b"").decode()
+        return value.decode()
     except UnicodeDecodeError as error:
         detail = f"{shown_name(name)} is not UTF-8 (byte {error.start})"
         raise Refusal(Reason.NOT_UTF8, detail) from None
+
+
+# Few tenants and names make up nearly all entries: those that passed need no second look, and the
+# events of a batch share one text of each.
+@lru_cache(maxsize=REMEMBERED)
+def _tenant(value: bytes) -> TenantId:
+    return TenantId(tenant_from(_decoded(value, b"tenant"), "tenant"))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _event_name(value: bytes, field: bytes, shown: str) -> EventName:
+    return EventName(event_name_from(_decoded(value, field), shown))
 
 
 def shown_name(name: bytes) -> str:
@@ -81,7 +100,7 @@ def shown_name(name: bytes) -> str:
 def _context_of(fields: Fields) -> EventContext:
     # Most entries have none of these fields, and hundreds are decoded at a time.
     if _CONTEXT_FIELDS.isdisjoint(fields):
-        return _NO_CONTEXT
+        return NO_CONTEXT
     return EventContext(
         execution_id=_context(fields, b"execution_id"),
         user_id=_context(fields, b"user_id"),

@@ -8,14 +8,12 @@ from dataclasses import asdict
 from hashlib import blake2b
 from typing import TypeAlias
 
-from correlation.event import Event, EventContext
+from correlation.event import NO_CONTEXT, Event, EventContext
 from correlation.key import lock_hash
 from correlation.resolution import KeySource, Resolved, Unresolved
 from routing.incoming import Identity, IncomingEvent, RejectedEntry
 
 Columns: TypeAlias = dict[str, object]
-
-_NO_CONTEXT = EventContext()
 
 
 def content_digest(event: Event) -> bytes:
@@ -122,7 +120,7 @@ def _array(texts: Iterable[str]) -> str:
 
 
 def _context(context: EventContext) -> str | None:
-    if context == _NO_CONTEXT:
+    if context == NO_CONTEXT:
         return None
     return json.dumps({name: text for name, text in asdict(context).items() if text is not None})
 

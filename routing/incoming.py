@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType, TypeAlias
 
+import msgspec
+
 from correlation.event import Event, EventId, EventName, TenantId
 from correlation.key import CorrelationKey
 from correlation.reason import Outcome, Reason
@@ -19,16 +21,14 @@ Identity: TypeAlias = tuple[str, str]
 """(tenant, event id): what makes an event one event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """Where an event came in: a stream and the entry's id there, or the HTTP intake."""
 
     stream: str
     entry_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingEvent:
+class IncomingEvent(msgspec.Struct, frozen=True, gc=False):
     """A decoded event with its resolution, ready to be matched and recorded."""
 
     event: Event
@@ -77,8 +77,7 @@ class Delivery:
     tracestate: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
+class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
     """How one event of a batch ended."""
 
     tenant: TenantId

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Protocol
 
+import msgspec
 import structlog
 
 from correlation.reason import Outcome, Reason
@@ -27,8 +28,7 @@ PATIENCE: Final = 3
 """So often in a row a batch may miss its locks, each for the whole time-out, without alarm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(msgspec.Struct, frozen=True, gc=False):
     """An entry and what is to be recorded of it. A trimmed entry has no content any more."""
 
     entry: Entry | None

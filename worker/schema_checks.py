@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from correlation.reason import Outcome, Reason
 from correlation.resolution import Resolution, Resolved, Unresolved
@@ -35,6 +36,6 @@ def _noted(resolution: Resolution, note: str) -> Resolution:
         case Resolved():
             return replace(resolution, notes=(*resolution.notes, note))
         case Unresolved():
-            return replace(resolution, detail=f"{resolution.detail}; {note}")
+            return Unresolved(resolution.reason, f"{resolution.detail}; {note}")
         case _:
             assert_never(resolution)

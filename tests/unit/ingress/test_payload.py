@@ -177,3 +177,53 @@ def test_an_object_is_read_by_its_members_exactly_when_it_is_read_whole(text: st
         return list(value) if isinstance(value, dict) else Refusal
 
     assert answer(read_members) == answer(read_json)
+
+
+def typed(value: object) -> object:
+    """A decoded value with its types, so that 1 differs from 1.0 and from true."""
+    if isinstance(value, dict):
+        return {name: typed(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [typed(each) for each in value]
+    return type(value), str(value)
+
+
+def by_the_standard_library(text: str) -> object:
+    def refuse(constant: str) -> object:
+        raise ValueError(constant)
+
+    try:
+        return typed(json.loads(text, parse_float=Decimal, parse_constant=refuse))
+    except ValueError:
+        return Refusal
+
+
+def by_us(text: str) -> object:
+    try:
+        return typed(read_json(text))
+    except Refusal:
+        return Refusal
+
+
+NUMBERS = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?", fullmatch=True
+)
+ODD_JSON = st.text(
+    alphabet='{}[]",:01289eE+-.\\utrfnlasd \t\n\r\x0b\x1f\x7f\u00e9\u2028', max_size=16
+)
+
+
+@given(NUMBERS | ODD_JSON)
+def test_the_fast_decoder_reads_what_the_standard_one_reads_and_nothing_else(text: str) -> None:
+    assert by_us(text) == by_the_standard_library(text)
+
+
+@given(st.dictionaries(st.text(max_size=3), JSON_VALUES), st.data())
+def test_spoiled_json_is_read_as_the_standard_library_reads_it(
+    value: dict[str, object], data: st.DataObject
+) -> None:
+    written = json.dumps(value, ensure_ascii=data.draw(st.booleans()))
+    place = data.draw(st.integers(0, len(written)))
+    spoiled = written[:place] + data.draw(ODD_JSON) + written[place + 1 :]
+
+    assert by_us(spoiled) == by_the_standard_library(spoiled)
