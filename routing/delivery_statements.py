@@ -15,7 +15,8 @@ CLAIM_LOCK: Final = 0x636C61696D
 # A delivery is passed over while an earlier one of its workflow (index
 # workflow_event_deliveries_in_order) is not due or comes later in the order of claiming; the
 # interval of nothing keeps the planner from looking for that one by due_at, and OFFSET 0 from
-# looking for those of all rows at once.
+# looking for those of all rows at once. A lease that ran out counts as an attempt: its owner may
+# have sent the signal before it died.
 CLAIM_DELIVERIES: Final = """
 WITH RECURSIVE tenants (tenant_id) AS (
     (SELECT tenant_id FROM workflow_event_deliveries WHERE status = 'pending'
@@ -43,7 +44,8 @@ WITH RECURSIVE tenants (tenant_id) AS (
     LIMIT %(count)s
 ), claimed AS (
     UPDATE workflow_event_deliveries AS d
-    SET lease_owner = %(owner)s, due_at = statement_timestamp() + %(lease)s::interval
+    SET lease_owner = %(owner)s, due_at = statement_timestamp() + %(lease)s::interval,
+        attempts = d.attempts + (d.lease_owner IS NOT NULL)::integer
     FROM due WHERE d.tenant_id = due.tenant_id AND d.event_id = due.event_id
       AND d.wait_id = due.wait_id
     RETURNING d.tenant_id, d.event_id, d.wait_id, d.workflow_id, d.signal_name,

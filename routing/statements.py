@@ -310,7 +310,10 @@ WHERE w.tenant_id = i.tenant_id AND w.wait_id = i.wait_id AND w.status <> 'close
 
 # What a closed wait had been handed and its workflow said nothing of: not yet signalled, it is
 # withdrawn; signalled, it came too late (if it was the workflow that closed the wait: of one that
-# is gone nobody knows). Index: workflow_event_deliveries_by_wait.
+# is gone nobody knows). An exclusive event that may be under way, or may have arrived unanswered,
+# stays pending where the workflow has said nothing, until Temporal has taken or refused it: given
+# to the next in line before that, it would have two holders.
+# Index: workflow_event_deliveries_by_wait.
 SETTLE_CLOSED: Final = """
 UPDATE workflow_event_deliveries AS d
 SET status = CASE d.status WHEN 'pending' THEN 'withdrawn' ELSE d.status END,
@@ -322,6 +325,8 @@ FROM unnest(%(tenants)b::text[], %(wait_ids)b::text[]) AS i (tenant_id, wait_id)
 JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
 WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.wait_id AND w.status <> 'waiting'
   AND d.disposition IS NULL AND d.status IN ('pending', 'delivered')
+  AND NOT (d.cardinality = 'exclusive' AND d.status = 'pending' AND w.disposition IS NULL
+           AND (d.lease_owner IS NOT NULL OR d.attempts > 0))
 """
 
 # Hands an event that an exclusive wait gave back (filtered, late, withdrawn or dead) to the

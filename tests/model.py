@@ -52,6 +52,8 @@ class ModelDelivery:
     wait: ModelWait
     status: str = "pending"
     disposition: str | None = None
+    may_have_arrived: bool = False
+    """Whether a process has had it in hand to send it; which does when is not the model's."""
 
     @property
     def holds(self) -> bool:
@@ -158,7 +160,9 @@ class Model:
             if each.wait is not wait or each.disposition is not None:
                 continue
             if each.status == "pending":
-                each.status = "withdrawn"
+                unspoken = disposition is None and each.wait.exclusive
+                if not (unspoken and each.may_have_arrived):
+                    each.status = "withdrawn"
             elif each.status == "delivered" and disposition is not None:
                 each.disposition = "late"
 

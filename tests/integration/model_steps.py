@@ -202,6 +202,7 @@ class Histories(RuleBasedStateMachine):
         reason = Reason.RUN_CLOSED if run_is_gone else Reason.PAYLOAD_TOO_LARGE
         settlement = Settlement(self.leased.pop(pair), DeliveryStatus.DEAD, reason, "refused")
         self.arrived.discard(pair)
+        self.tell_what_was_in_hand()
 
         self.run(self.store.settle([settlement]))
 
@@ -264,6 +265,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(fault=faults, transactions_before=moments)
     def sweep(self, fault: Fault, transactions_before: int) -> None:
+        self.tell_what_was_in_hand()
+
         self.insist(self.sweeper.expire_waits, fault, transactions_before)
 
         for model in self.models.values():
@@ -296,6 +299,15 @@ class Histories(RuleBasedStateMachine):
                 if (each.tenant, each.workflow_id) == target
             ]
             assert sent == sorted(sent), "one workflow's deliveries are out of order"
+
+    def tell_what_was_in_hand(self) -> None:
+        """Whose turn it was to send, and when, the model does not say."""
+        rows = self.reader.execute(
+            "SELECT tenant_id, event_id, wait_id FROM workflow_event_deliveries"
+            " WHERE lease_owner IS NOT NULL OR attempts > 0"
+        ).fetchall()
+        for tenant, event_id, wait_id in rows:
+            self.models[tenant].deliveries[event_id, wait_id].may_have_arrived = True
 
     def speakable(self) -> list[Pair]:
         """What a workflow may speak of: it has come, and the wait is open."""

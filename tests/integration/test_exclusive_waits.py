@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from correlation.reason import Reason
@@ -18,10 +19,11 @@ from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
 from routing.faults import DatabaseUnavailable
 from routing.incoming import Delivery
 from routing.matching import Matcher, Matching
+from routing.sweep import Sweeper
 from routing.waits import Closing, Wait, Waits
 from tests.builders import a_wait, incoming
 from tests.integration.faulty_database import Fault, FaultyDatabase
-from tests.rows import one_row
+from tests.rows import execute, one_row
 from tests.waiting import wait_until
 
 LEASE = timedelta(seconds=60)
@@ -119,6 +121,85 @@ async def test_an_event_that_comes_while_its_exclusive_wait_is_closed_misses_no_
         registering.may_commit.set()
 
     assert [each.wait_id for each in await store.claim(10)] == [heir.wait_id]
+
+
+async def test_an_expired_wait_keeps_an_event_that_may_be_on_its_way_to_it(
+    matcher: Matcher, waits: Waits, store: DeliveryStore, sweeper: Sweeper, database_url: str
+) -> None:
+    first, second = (an_exclusive_wait() for _ in range(2))
+    await waits.register([first, second])
+    recorded = await matcher.record([incoming(key="7")])
+    expire(database_url, first)
+
+    await sweeper.expire_waits()
+
+    assert holders(database_url) == [(first.wait_id, "pending")]
+    await store.settle([Settlement(recorded.deliveries[0], DeliveryStatus.DELIVERED)])
+    assert holders(database_url) == [(first.wait_id, "delivered")]
+
+
+async def test_an_expired_wait_gives_back_what_turns_out_never_to_have_arrived(
+    matcher: Matcher, waits: Waits, store: DeliveryStore, sweeper: Sweeper, database_url: str
+) -> None:
+    first, second = (an_exclusive_wait() for _ in range(2))
+    await waits.register([first, second])
+    recorded = await matcher.record([incoming(key="7")])
+    expire(database_url, first)
+    await sweeper.expire_waits()
+
+    await store.settle([refused(recorded.deliveries[0], Reason.RUN_CLOSED)])
+
+    assert holders(database_url) == [(first.wait_id, "dead"), (second.wait_id, "pending")]
+
+
+async def test_an_expired_wait_keeps_what_a_process_may_have_sent_before_it_died(
+    matcher: Matcher, waits: Waits, database: Database, sweeper: Sweeper, database_url: str
+) -> None:
+    """Another one took its lease over, and gave it back without an attempt."""
+    first, second = (an_exclusive_wait() for _ in range(2))
+    await waits.register([first, second])
+    await matcher.record([incoming(key="7")])
+    execute(database_url, "UPDATE workflow_event_deliveries SET due_at = now()")
+    successor = DeliveryStore(database, "another", LEASE)
+    [taken_over] = await successor.claim(10)
+    await successor.settle([Settlement(taken_over, DeliveryStatus.PENDING, tried=False)])
+    expire(database_url, first)
+
+    await sweeper.expire_waits()
+
+    assert holders(database_url) == [(first.wait_id, "pending")]
+
+
+async def test_an_expired_wait_gives_back_what_nobody_has_tried_to_send(
+    database: Database, waits: Waits, sweeper: Sweeper, database_url: str
+) -> None:
+    first, second = (an_exclusive_wait() for _ in range(2))
+    await waits.register([first, second])
+    await Matcher(database, Matching(owner="me", delivers=False)).record([incoming(key="7")])
+    expire(database_url, first)
+
+    await sweeper.expire_waits()
+
+    assert holders(database_url) == [(first.wait_id, "withdrawn"), (second.wait_id, "pending")]
+
+
+@pytest.fixture
+def sweeper(database: Database) -> Sweeper:
+    return Sweeper(database, timedelta(days=7))
+
+
+def expire(database_url: str, wait: Wait) -> None:
+    execute(
+        database_url,
+        f"UPDATE workflow_run_waits SET expires_at = now() WHERE wait_id = '{wait.wait_id}'",
+    )
+
+
+def holders(database_url: str) -> list[tuple[str, str]]:
+    with psycopg.connect(database_url) as connection:
+        return connection.execute(
+            "SELECT wait_id, status FROM workflow_event_deliveries ORDER BY position"
+        ).fetchall()
 
 
 def waiting_for_locks(database_url: str) -> int:

@@ -26,7 +26,10 @@ class Rig:
     def __init__(self, database: Database, url: str) -> None:
         self.url = url
         self.waits = Waits(database)
-        self.matcher = Matcher(database, Matching(owner="me", buffer_ttl=BUFFER_TTL))
+        # Of what it records nobody has tried to send anything yet.
+        self.matcher = Matcher(
+            database, Matching(owner="me", delivers=False, buffer_ttl=BUFFER_TTL)
+        )
         self.store = DeliveryStore(database, "me", LEASE)
         self.sweeper = Sweeper(database, BUFFER_TTL, batch=3)
 
