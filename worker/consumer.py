@@ -28,7 +28,8 @@ from routing.incoming import (
     RejectedEntry,
 )
 from worker.cancelling import cancel
-from worker.recording import Recorder, Recording
+from worker.insistence import Insistence
+from worker.recording import Recorder, Recording, Refused
 from worker.schema_checks import checked
 
 
@@ -70,22 +71,27 @@ class Consumer:
         """Consume until `stopping` is set; what was read by then is recorded and acknowledged.
 
         While one reading is being recorded the next is read and decided, and no more than that
-        one; they are recorded one after the other, so that events keep their order. What cannot be
-        recorded within `grace` after the stop stays pending, for whoever comes next.
+        one; they are recorded one after the other, so that events keep their order. What a healthy
+        database refuses is insisted on beside them. What cannot be recorded within `grace` after
+        the stop stays pending, for whoever comes next.
         """
         stop = asyncio.create_task(stopping.wait())
         try:
             async with asyncio.TaskGroup() as group:
+                insistence = Insistence(group)
                 earlier: asyncio.Task[None] | None = None
                 while (reading := await self._read_before(stop)) is not None:
                     recordings = self._decide_all(reading)
                     if earlier is not None:
                         await asyncio.wait({earlier, stop}, return_when=asyncio.FIRST_COMPLETED)
-                    earlier = group.create_task(self._settle_after(earlier, reading, recordings))
+                    earlier = group.create_task(
+                        self._settle_after(earlier, reading, recordings, insistence)
+                    )
                 if earlier is not None:
                     # Postgres may be away: that must not keep a process from ending.
                     await asyncio.wait({earlier}, timeout=self._grace.total_seconds())
                     await cancel([earlier])
+                await insistence.end()
         finally:
             stop.cancel()
 
@@ -95,8 +101,9 @@ class Consumer:
             await self.settle(reading)
 
     async def settle(self, reading: Reading) -> None:
-        """Record one reading, acknowledge it, then pass its deliveries on."""
-        await self._settle(reading, self._decide_all(reading))
+        """Record one reading, acknowledge it, then pass its deliveries on; poison included."""
+        for poison in await self._settle(reading, self._decide_all(reading)):
+            await self._insist(*poison)
 
     async def _read_before(self, stop: asyncio.Task[Literal[True]]) -> Reading | None:
         """What the next read brings; None when told to stop before."""
@@ -112,24 +119,34 @@ class Consumer:
         return None if read.cancelled() else read.result()
 
     async def _settle_after(
-        self, earlier: asyncio.Task[None] | None, reading: Reading, recordings: Sequence[Recording]
+        self,
+        earlier: asyncio.Task[None] | None,
+        reading: Reading,
+        recordings: Sequence[Recording],
+        insistence: Insistence,
     ) -> None:
         if earlier is not None:
             # Awaited as it is, so that cancelling this one cancels the earlier one, too.
             await earlier
-        await self._settle(reading, recordings)
+        for poison in await self._settle(reading, recordings):
+            await insistence.take_on(self._insist(*poison))
 
-    async def _settle(self, reading: Reading, recordings: Sequence[Recording]) -> None:
+    async def _settle(
+        self, reading: Reading, recordings: Sequence[Recording]
+    ) -> Sequence[tuple[Entry | TrimmedEntry, Refused]]:
+        """Bring what is healthy to its end; what is refused, alone, comes back."""
         if not recordings:
-            return
+            return ()
         healthy, refused = await self._recorder.record_healthy(recordings)
         unsettled = {each.origin for each in refused}
         entries: list[Entry | TrimmedEntry] = [*reading.entries, *reading.trimmed]
         # Most of the time all is healthy, and there is nothing to tell apart.
         poison = [each for each in entries if unsettled and _origin(each) in unsettled]
         await self._pass_on([each for each in entries if each not in poison], healthy)
-        for entry, each in zip(poison, refused, strict=True):
-            await self._pass_on([entry], await self._recorder.insist(each))
+        return list(zip(poison, refused, strict=True))
+
+    async def _insist(self, entry: Entry | TrimmedEntry, refused: Refused) -> None:
+        await self._pass_on([entry], await self._recorder.insist(refused))
 
     async def _pass_on(self, entries: Sequence[Entry | TrimmedEntry], recorded: Recorded) -> None:
         """Acknowledge what is recorded, then hand over what came of it."""

@@ -142,13 +142,13 @@ async def test_a_letter_stays_when_its_entry_cannot_be_put_back(
     assert await all_letters(redis, stream_name) == [letter]
 
 
-async def test_poison_is_set_aside_and_its_neighbours_do_not_wait_for_it(
+async def test_poison_is_set_aside_and_neither_neighbours_nor_later_entries_wait_for_it(
     pointsman: Pointsman, redis: Redis, database_url: str, stream_name: str, tmp_path: Path
 ) -> None:
     execute(database_url, REFUSE_ONE)
     await add_events(redis, stream_name, *(f"e-{n}" for n in range(15)), "poison", "e-15")
     patient = pointsman.with_settings(
-        POINTSMAN_BACKOFF_INITIAL="20s", POINTSMAN_BACKOFF_MAXIMUM="20s"
+        POINTSMAN_BACKOFF_INITIAL="600s", POINTSMAN_BACKOFF_MAXIMUM="600s"
     )
 
     with patient.running("run", log=tmp_path / "patient.log"):
@@ -161,7 +161,12 @@ async def test_poison_is_set_aside_and_its_neighbours_do_not_wait_for_it(
             description="poison alone is pending",
             timeout=60,
         )
+        await add_events(redis, stream_name, "later")
+        await wait_until(
+            lambda: recorded(database_url) == 17, description="a later one in", timeout=60
+        )
         letters_meanwhile = await all_letters(redis, stream_name)
+        assert await _pending(redis, stream_name, group, 1)
     settings = {"POINTSMAN_CLAIM_IDLE": "100ms", "POINTSMAN_CLAIM_PERIOD": "100ms"}
     with pointsman.with_settings(**settings).running("run", log=tmp_path / "quick.log"):
         await wait_until(

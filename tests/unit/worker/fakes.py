@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 
@@ -87,6 +88,7 @@ class FakeSource:
         self.acknowledged: list[str] = []
 
     async def read(self) -> Reading:
+        await asyncio.sleep(0)  # as a server would, it lets others have their turn
         return self.readings.pop(0) if self.readings else Reading()
 
     async def acknowledge(self, entries: Sequence[Entry | TrimmedEntry]) -> None:

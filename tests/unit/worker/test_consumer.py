@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -22,7 +24,9 @@ from tests.unit.worker.fakes import (
     FakeSource,
     an_entry,
 )
+from tests.waiting import wait_until
 from worker.consumer import Consumer
+from worker.insistence import AT_ONCE
 from worker.recording import Recorder
 
 LIMIT = 10_000
@@ -35,6 +39,9 @@ class Rig:
         self.ledger = FakeLedger(self.journal)
         self.dead_letters = FakeDeadLetters()
         self.sink = FakeSink(self.journal)
+        self.pausing = 0
+        self.pause_is_over = asyncio.Event()
+        self.pause_is_over.set()
         recorder = Recorder(
             self.ledger,
             self.dead_letters,
@@ -48,6 +55,17 @@ class Rig:
 
     async def _sleep(self, seconds: float) -> None:
         self.journal.append("paused")
+        self.pausing += 1
+        await self.pause_is_over.wait()
+
+    @asynccontextmanager
+    async def running_while_poison_pauses(self) -> AsyncGenerator[None]:
+        self.pause_is_over.clear()
+        stopping = asyncio.Event()
+        running = asyncio.create_task(self.consumer.run(stopping))
+        yield
+        stopping.set()
+        await asyncio.wait_for(running, 60)
 
 
 async def test_a_reading_is_recorded_then_acknowledged_then_passed_on() -> None:
@@ -129,6 +147,47 @@ async def test_poison_is_acknowledged_after_it_was_set_aside() -> None:
 
     assert [letter[0].entry_id for letter in rig.dead_letters.letters] == ["2-0"]
     assert rig.source.acknowledged == ["1-0", "2-0"]
+
+
+async def test_later_readings_do_not_wait_for_poison() -> None:
+    rig = Rig(Reading([an_entry(1), an_entry(2)]), Reading([an_entry(3)]))
+    rig.ledger.poison = {"event-2"}
+
+    async with rig.running_while_poison_pauses():
+        await wait_until(
+            lambda: rig.source.acknowledged == ["1-0", "3-0"], description="all but the poison"
+        )
+
+    assert rig.dead_letters.letters == []
+    assert rig.source.acknowledged == ["1-0", "3-0"]
+
+
+async def test_poison_beside_the_stream_is_set_aside_and_acknowledged() -> None:
+    rig = Rig(Reading([an_entry(1), an_entry(2)]), Reading([an_entry(3)]))
+    rig.ledger.poison = {"event-2"}
+
+    async with rig.running_while_poison_pauses():
+        await wait_until(lambda: "3-0" in rig.source.acknowledged, description="the later one")
+        rig.pause_is_over.set()
+        await wait_until(lambda: "2-0" in rig.source.acknowledged, description="the poison")
+
+    assert [letter[0].entry_id for letter in rig.dead_letters.letters] == ["2-0"]
+
+
+async def test_no_more_poison_than_a_bound_is_kept_beside_the_stream() -> None:
+    poison = Reading([an_entry(number) for number in range(AT_ONCE + 1)])
+    rig = Rig(poison, Reading([an_entry(1_000)]), Reading([an_entry(1_001)]))
+    rig.ledger.poison = {f"event-{number}" for number in range(AT_ONCE + 1)}
+
+    async with rig.running_while_poison_pauses():
+        await wait_until(lambda: rig.pausing == AT_ONCE, description="as many as may be")
+        held_up = list(rig.source.acknowledged)
+        rig.pause_is_over.set()
+        await wait_until(
+            lambda: len(rig.source.acknowledged) == AT_ONCE + 3, description="all of them"
+        )
+
+    assert held_up == []
 
 
 async def test_deliveries_that_are_left_in_the_table_are_called_for() -> None:
