@@ -169,7 +169,7 @@ async def test_what_a_gone_run_held_exclusively_goes_to_the_next_in_line(
     gone = a_wait(key="7", workflow_id="gone", cardinality=exclusive)
     heir = a_wait(key="7", cardinality=exclusive)
     await waits.register([gone, heir])
-    await Matcher(database, Matching(owner="me")).record([incoming(key="7")])
+    await Matcher(database, Matching(owner="me", delivers=False)).record([incoming(key="7")])
     runs.known = {"gone": RunState.CLOSED}
 
     ghosts, _, _ = await walk(reconciler)
