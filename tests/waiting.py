@@ -29,7 +29,7 @@ async def wait_until(
     predicate: Callable[[], object],
     *,
     description: str,
-    timeout: float = 20.0,
+    timeout: float = 60.0,
 ) -> object:
     """The first truthy value of `predicate`, plain or async, asked again every 20 ms.
 
