@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -60,9 +61,13 @@ class Page:
     ghosts: Sequence[Ghost]
     next_after: tuple[str, str] | None
     checked: int
+    unanswered: int = 0
+    """Of so many of the waits checked Temporal said nothing; they are left as they are."""
 
 
 BEGINNING: Final = ("", "")
+PAUSE: Final = timedelta(seconds=1)
+"""Between two pages: with the page's size it bounds the rate at which Temporal is asked."""
 _REASONS: Final = {
     RunState.CLOSED: Reason.RUN_CLOSED,
     RunState.NOT_FOUND: Reason.RUN_NOT_FOUND,
@@ -86,6 +91,16 @@ class Reconciler:
         self._page = page
         self._grace = grace
 
+    async def walk(self, pause: timedelta = PAUSE) -> AsyncGenerator[Page]:
+        """Check all open waits, a page at a time with a pause between two; changes nothing."""
+        after: tuple[str, str] | None = BEGINNING
+        while after is not None:
+            page = await self.look(after)
+            yield page
+            after = page.next_after
+            if after is not None:
+                await asyncio.sleep(pause.total_seconds())
+
     async def look(self, after: tuple[str, str] = BEGINNING) -> Page:
         """Check one page of open waits; changes nothing."""
         async with self._database.transaction() as connection:
@@ -108,7 +123,12 @@ class Reconciler:
             if (reason := _REASONS.get(states[workflow_id])) is not None
         ]
         full = len(rows) == self._page
-        return Page(ghosts, (rows[-1][0], rows[-1][1]) if full else None, len(rows))
+        return Page(
+            ghosts,
+            (rows[-1][0], rows[-1][1]) if full else None,
+            checked=len(rows),
+            unanswered=sum(states[row[2]] is RunState.UNKNOWN for row in rows),
+        )
 
     async def retire(self, ghosts: Sequence[Ghost]) -> None:
         """Close the ghosts' waits."""

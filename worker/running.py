@@ -7,7 +7,6 @@ import contextlib
 import gc
 import signal
 from collections.abc import Coroutine
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -95,11 +94,7 @@ def _background(service: Service) -> list[Coroutine[Any, Any, None]]:
     if Role.SWEEPER in settings.roles:
         loops.append(sweep_for_ever(service.sweeper, wake, settings.sweep_period))
         loops.append(keep_for_ever(service.retention, settings.retention_period))
-        loops.append(
-            reconcile_for_ever(
-                service.reconciler, wake, timedelta(seconds=1), settings.reconcile_period
-            )
-        )
+        loops.append(reconcile_for_ever(service.reconciler, wake, settings.reconcile_period))
     return loops
 
 

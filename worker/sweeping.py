@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from routing.faults import RoutingError
-from routing.reconcile import BEGINNING, Reconciler
+from routing.reconcile import Reconciler
 from routing.retention import Retention
 from routing.sweep import Sweeper
 
@@ -31,14 +31,12 @@ async def sweep_for_ever(sweeper: Sweeper, wake: Callable[[], None], period: tim
 
 
 async def reconcile_for_ever(
-    reconciler: Reconciler, wake: Callable[[], None], pause: timedelta, period: timedelta
+    reconciler: Reconciler, wake: Callable[[], None], period: timedelta
 ) -> None:
-    """Walk all open waits once per period, with a pause after each page."""
+    """Walk all open waits once per period."""
 
     async def walk() -> None:
-        after: tuple[str, str] | None = BEGINNING
-        while after is not None:
-            page = await reconciler.look(after)
+        async for page in reconciler.walk():
             await reconciler.retire(page.ghosts)
             for ghost in page.ghosts:
                 log.warning(
@@ -50,9 +48,6 @@ async def reconcile_for_ever(
                 )
             if page.ghosts:
                 wake()
-            after = page.next_after
-            if after is not None:
-                await asyncio.sleep(pause.total_seconds())
 
     await _periodically(walk, period)
 

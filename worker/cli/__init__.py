@@ -15,6 +15,7 @@ from worker.cli.explain import explain_app
 from worker.cli.failures import said_of
 from worker.cli.openapi import openapi_command
 from worker.cli.publishing import publish_command
+from worker.cli.reconciling import reconcile_command
 from worker.cli.replay import bind_command, replay_command
 from worker.cli.resolve import resolve_command
 from worker.cli.rules import rules_app
@@ -45,6 +46,7 @@ rules_app.command("shadow")(shadow_command)
 events_app.command("replay")(replay_command)
 events_app.command("export")(export_command)
 waits_app.command("bind")(bind_command)
+waits_app.command("reconcile")(reconcile_command)
 app.add_typer(explain_app, name="explain")
 app.add_typer(rules_app, name="rules")
 app.add_typer(events_app, name="events")
