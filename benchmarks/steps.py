@@ -11,9 +11,7 @@ import gc
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
-
-from psycopg.adapt import PyFormat, Transformer
+from typing import Final
 
 from benchmarks.events import BATCH, RULES, Fields, noise
 from correlation.event import Event
@@ -23,7 +21,7 @@ from ingress.entry import Entry, EntryId, StreamName
 from ingress.envelope import decode
 from ingress.exact_json import read_json
 from ingress.holding import Holding
-from routing.columns import content_digest, event_columns, lock_hashes
+from routing.columns import content_digest, event_arrays, event_columns, lock_hashes
 from routing.incoming import IncomingEvent, Origin
 
 STREAM: Final = StreamName("benchmark:steps")
@@ -47,16 +45,15 @@ def steps() -> dict[str, Callable[[], object]]:
         IncomingEvent(event, resolve(event, rules), Origin(STREAM, entry.entry_id), rules.version)
         for entry, event in zip(entries, events, strict=True)
     ]
-    columns = event_columns(incoming)
     return {
         "bounding the batch": lambda: _bounded(entries),
         "decode": lambda: [decode(entry.fields) for entry in entries],
         "  of it exact JSON": lambda: [read_json(text) for text in texts],
         "resolve": lambda: [resolve(event, rules) for event in events],
-        "columns": lambda: event_columns(incoming),
-        "  of it digests": lambda: [content_digest(event) for event in events],
         "lock hashes": lambda: lock_hashes(incoming),
-        "binary arrays": lambda: _arrays(columns),
+        "columns and their arrays": lambda: event_arrays(incoming),
+        "  of it the columns": lambda: event_columns(incoming),
+        "  of it digests": lambda: [content_digest(event) for event in events],
     }
 
 
@@ -75,11 +72,6 @@ def _bounded(entries: Sequence[Entry]) -> None:
     holding = Holding(count=BATCH, max_bytes=8 * 1024 * 1024)
     holding.keep(entries)
     holding.let_go(holding.hand_out().entries)
-
-
-def _arrays(columns: dict[str, Any]) -> object:
-    values = [values for values in columns.values() if values]
-    return Transformer().dump_sequence(values, [PyFormat.BINARY] * len(values))
 
 
 def _best(step: Callable[[], object], runs: int) -> float:

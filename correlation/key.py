@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NewType, TypeAlias
 
@@ -158,6 +159,11 @@ def lock_hash(tenant: str, event_name: str, key: str) -> int:
     still share a number: whoever holds the lock compares the triple itself. The value is the same
     in every process and release, because all consumers of one database must agree on it.
     """
-    triple = f"{len(tenant)}:{tenant}{len(event_name)}:{event_name}{key}"
-    digest = blake2b(triple.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    triple = _before_key(tenant, event_name) + key.encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(triple, digest_size=8).digest(), "big", signed=True)
+
+
+@lru_cache(maxsize=4096)
+def _before_key(tenant: str, event_name: str) -> bytes:
+    before = f"{len(tenant)}:{tenant}{len(event_name)}:{event_name}"
+    return before.encode("utf-8", "surrogatepass")

@@ -64,13 +64,12 @@ class DerivationPath:
     branches: bool = field(init=False)
     """True when the path holds a wildcard and may lead to several places."""
 
+    label: str = field(init=False, repr=False, compare=False)
+    """The path with its rule, as audit and errors name it: `INVOICE_PAID: invoice.id`."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "branches", Every.CHILD in self.steps)
-
-    @property
-    def label(self) -> str:
-        """The path with its rule, as audit and errors name it: `INVOICE_PAID: invoice.id`."""
-        return f"{self.rule}: {self.text}"
+        object.__setattr__(self, "label", f"{self.rule}: {self.text}")
 
     @property
     def normalized(self) -> str:

@@ -7,7 +7,7 @@ a key: it is not looked at here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
@@ -24,9 +24,13 @@ from pointsman.contract import MAX_KEYS_PER_EVENT
 ENVELOPE_KEY: Final = "event.workflow_correlation_key"
 """`Resolved.detail` of an event whose envelope names the key."""
 
+PAYLOAD_KEYS: Final = ("workflowCorrelationKey", "correlationKey")
+"""The members of a payload that name the key, in the order of reading."""
+
 MAX_PLACES_VISITED: Final = 10_000
 """How many places in one payload all the branching paths together may lead through."""
 
+_PAYLOAD_KEYS: Final = frozenset(PAYLOAD_KEYS)
 _MAX_REMARKS: Final = 10
 _MAX_DETAIL_CHARACTERS: Final = 2000
 
@@ -86,14 +90,13 @@ def resolve(event: Event, rules: Rules) -> Resolution:
     return _derive(event, rules, passed_over)
 
 
-def _explicit_places(event: Event) -> Iterator[tuple[str, object]]:
-    if event.explicit_key is not None:
-        yield ENVELOPE_KEY, event.explicit_key
+def _explicit_places(event: Event) -> Sequence[tuple[str, object]]:
     payload = event.payload.value
-    if "workflowCorrelationKey" in payload:
-        yield "payload.workflowCorrelationKey", payload["workflowCorrelationKey"]
-    if "correlationKey" in payload:
-        yield "payload.correlationKey", payload["correlationKey"]
+    if event.explicit_key is None and _PAYLOAD_KEYS.isdisjoint(payload):
+        return ()
+    in_payload = ((f"payload.{name}", payload[name]) for name in PAYLOAD_KEYS if name in payload)
+    envelope = () if event.explicit_key is None else ((ENVELOPE_KEY, event.explicit_key),)
+    return (*envelope, *in_payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +140,10 @@ class _Findings:
 
 
 def _derive(event: Event, rules: Rules, passed_over: list[_Refusal | str]) -> Resolution:
-    findings = _Findings(passed_over)
     paths = rules.paths_for(event.name)
+    if len(paths) == 1 and not passed_over and (found := _at_once(event, paths[0])):
+        return found
+    findings = _Findings(passed_over)
     overflow = _read_paths(event, paths, findings)
     if overflow is not None:
         return overflow
@@ -147,6 +152,16 @@ def _derive(event: Event, rules: Rules, passed_over: list[_Refusal | str]) -> Re
     keys = tuple(findings.keys)
     found_at = findings.keys[keys[0]].label
     return Resolved(keys[0], keys, KeySource.DERIVED, found_at, _shortened(findings.refusals()))
+
+
+def _at_once(event: Event, path: DerivationPath) -> Resolved | None:
+    """The key of most events: a single path leads to it, and there is nothing to remark upon."""
+    if path.branches:
+        return None
+    reading = canonical_key(read_one(path, event.payload.value))
+    if not isinstance(reading, CanonicalKey):
+        return None
+    return Resolved(reading.key, (reading.key,), KeySource.DERIVED, path.label)
 
 
 def _read_paths(

@@ -1,16 +1,24 @@
-"""Batches as the parallel arrays that the statements take: one list per column."""
+"""Batches as the parallel arrays that the statements take: one for each column."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 from correlation.event import NO_CONTEXT, Event, EventContext
 from correlation.key import lock_hash
 from correlation.resolution import KeySource, Resolved, Unresolved
+from routing.arrays import (
+    bigint_array,
+    bytea_array,
+    repeating_text_array,
+    text_array,
+    timestamptz_array,
+)
 from routing.incoming import Identity, IncomingEvent, RejectedEntry
 
 Columns: TypeAlias = dict[str, object]
@@ -18,12 +26,19 @@ Columns: TypeAlias = dict[str, object]
 
 def content_digest(event: Event) -> bytes:
     """16 bytes that differ when an event's name, explicit key or payload text does."""
-    name, key = event.name.encode(), str(event.explicit_key or "").encode("utf-8", "replace")
-    digest = blake2b(b"%d %d " % (len(name), len(key)), digest_size=16)
-    digest.update(name)
-    digest.update(key)
-    digest.update(event.payload.text.encode())
-    return digest.digest()
+    key = event.explicit_key
+    prefix = _digest_prefix(event.name, str(key)) if key else _keyless_prefix(event.name)
+    return blake2b(prefix + event.payload.text.encode(), digest_size=16).digest()
+
+
+@lru_cache(maxsize=1024)
+def _keyless_prefix(name: str) -> bytes:
+    return _digest_prefix(name, "")
+
+
+def _digest_prefix(name: str, explicit_key: str) -> bytes:
+    named, key = name.encode(), explicit_key.encode("utf-8", "replace")
+    return b"%d %d %b%b" % (len(named), len(key), named, key)
 
 
 def keys_of(incoming: IncomingEvent) -> Sequence[str]:
@@ -44,30 +59,38 @@ def lock_hashes(batch: Iterable[IncomingEvent]) -> list[int]:
 
 
 def event_columns(batch: Sequence[IncomingEvent]) -> Columns:
-    """What MATCH_EVENTS takes, but for its terms."""
-    rows = [_event_row(incoming) for incoming in batch]
-    columns: Columns = dict(zip(_EVENT_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+    """What MATCH_EVENTS takes, but for its terms: a list for each column."""
+    events = [incoming.event for incoming in batch]
+    rows = [_resolution_row(incoming) for incoming in batch]
+    resolutions = zip(*rows, strict=True) if rows else ((),) * len(_RESOLUTION_COLUMNS)
     further = [
         (ordinal, key)
         for ordinal, incoming in enumerate(batch, start=1)
         for key in keys_of(incoming)[1:]
     ]
-    columns["further_ordinals"] = [ordinal for ordinal, _ in further]
-    columns["further_keys"] = [key for _, key in further]
-    return columns
+    return {
+        "tenants": [event.tenant for event in events],
+        "event_ids": [event.event_id for event in events],
+        "names": [event.name for event in events],
+        "payloads": [event.payload.text for event in events],
+        "digests": [content_digest(event) for event in events],
+        "contexts": [_context(event.context) for event in events],
+        "streams": [incoming.origin.stream for incoming in batch],
+        "entry_ids": [incoming.origin.entry_id for incoming in batch],
+        "occurred": [event.occurred_at for event in events],
+        "rules_versions": [incoming.rules_version for incoming in batch],
+        **dict(zip(_RESOLUTION_COLUMNS, map(list, resolutions), strict=True)),
+        "further_ordinals": [ordinal for ordinal, _ in further],
+        "further_keys": [key for _, key in further],
+    }
 
 
-_EVENT_COLUMNS = (
-    "tenants",
-    "event_ids",
-    "names",
-    "payloads",
-    "digests",
-    "contexts",
-    "streams",
-    "entry_ids",
-    "occurred",
-    "rules_versions",
+def event_arrays(batch: Sequence[IncomingEvent]) -> Columns:
+    """The same, ready to be sent; `%(name)b` in a statement."""
+    return {name: _ARRAYS[name](column) for name, column in event_columns(batch).items()}
+
+
+_RESOLUTION_COLUMNS: Final = (
     "reasons",
     "details",
     "keys",
@@ -77,31 +100,40 @@ _EVENT_COLUMNS = (
     "key_details",
 )
 
+_ARRAYS: Final[Mapping[str, Callable[[Any], object]]] = {
+    "tenants": repeating_text_array,
+    "event_ids": text_array,
+    "names": repeating_text_array,
+    "payloads": text_array,
+    "digests": bytea_array,
+    "contexts": repeating_text_array,
+    "streams": repeating_text_array,
+    "entry_ids": text_array,
+    "occurred": timestamptz_array,
+    "rules_versions": repeating_text_array,
+    "reasons": repeating_text_array,
+    "details": repeating_text_array,
+    "keys": text_array,
+    "all_keys": repeating_text_array,
+    "further_hashes": repeating_text_array,
+    "sources": repeating_text_array,
+    "key_details": repeating_text_array,
+    "further_ordinals": bigint_array,
+    "further_keys": text_array,
+}
 
-def _event_row(incoming: IncomingEvent) -> tuple[object, ...]:
-    event = incoming.event
-    return (
-        event.tenant,
-        event.event_id,
-        event.name,
-        event.payload.text,
-        content_digest(event),
-        _context(event.context),
-        incoming.origin.stream,
-        incoming.origin.entry_id,
-        event.occurred_at,
-        incoming.rules_version,
-        *_resolution_row(incoming),
-    )
+_ResolutionRow: TypeAlias = tuple[
+    str | None, str | None, str | None, str | None, str | None, str, str | None
+]
 
 
-def _resolution_row(incoming: IncomingEvent) -> tuple[object, ...]:
-    """reason, detail, primary key, all keys, hashes of the further keys, source, key detail."""
+def _resolution_row(incoming: IncomingEvent) -> _ResolutionRow:
+    """In the order of _RESOLUTION_COLUMNS: what became of the search for a key."""
     resolution = incoming.resolution
     if isinstance(resolution, Unresolved):
         missing = KeySource.MISSING.value
         return resolution.reason.value, resolution.detail, None, None, None, missing, None
-    notes = "; ".join(resolution.notes) or None
+    notes = "; ".join(resolution.notes) if resolution.notes else None
     all_keys = further = None
     if len(resolution.keys) > 1:
         event = incoming.event

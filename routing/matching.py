@@ -8,7 +8,7 @@ batch with events that were recorded before costs one or two round trips more.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
@@ -17,7 +17,7 @@ from typing import Any, assert_never
 from correlation.event import Event
 from correlation.reason import Outcome, Reason
 from correlation.resolution import Resolved, Unresolved
-from routing.columns import event_columns, identity_columns, keys_of, lock_hashes, rejected_columns
+from routing.columns import identity_columns, rejected_columns
 from routing.database import Connection, Database
 from routing.incoming import (
     Delivery,
@@ -28,6 +28,7 @@ from routing.incoming import (
     RejectedEntry,
 )
 from routing.known_event import KnownEvent, read_known_event
+from routing.prepared import Part, PreparedEvents
 from routing.statements import (
     COUNT_REDELIVERIES,
     KNOWN_EVENTS,
@@ -60,6 +61,10 @@ class Matcher:
         self._database = database
         self._matching = matching
 
+    def prepared(self, events: Sequence[IncomingEvent]) -> PreparedEvents:
+        """The events with all that can be worked out before their turn to be recorded comes."""
+        return PreparedEvents(events, self._matching.locks_per_transaction)
+
     async def record(
         self, events: Sequence[IncomingEvent], rejected: Sequence[RejectedEntry] = ()
     ) -> Recorded:
@@ -71,8 +76,8 @@ class Matcher:
         part of it may be committed. Raises DatabaseUnavailable (try again later) or RecordRefused
         (some event of the batch will never go in: halve it to find out which).
         """
-        parts = _by_locks(events, self._matching.locks_per_transaction)
-        recorded = [await self._record_part(part) for part in parts]
+        prepared = events if isinstance(events, PreparedEvents) else self.prepared(events)
+        recorded = [await self._record_part(part) for part in prepared.parts]
         if rejected:
             async with self._database.transaction() as connection:
                 await connection.execute(RECORD_REJECTED, rejected_columns(rejected))
@@ -82,15 +87,13 @@ class Matcher:
             sum(part.left_to_claim for part in recorded),
         )
 
-    async def _record_part(self, batch: Sequence[IncomingEvent]) -> Recorded:
-        firsts = {incoming.identity: incoming for incoming in reversed(batch)}
-        unique = [incoming for incoming in batch if firsts[incoming.identity] is incoming]
+    async def _record_part(self, part: Part) -> Recorded:
+        batch, firsts, unique = part.batch, part.firsts, part.unique
         async with self._database.transaction() as connection:
             await connection.execute(PLAN_ONCE)
-            if hashes := lock_hashes(unique):
-                await connection.execute(LOCK_KEYS, {"hashes": hashes})
-            parameters = event_columns(unique) | self._terms
-            cursor = await connection.execute(MATCH_EVENTS, parameters)
+            if part.locks is not None:
+                await connection.execute(LOCK_KEYS, {"hashes": part.locks})
+            cursor = await connection.execute(MATCH_EVENTS, part.arrays | self._terms)
             rows = await cursor.fetchall()
             # Column 10, the lease, is this process' own or empty: then another delivers.
             deliveries = [_delivery(row, firsts) for row in rows if row[10] is not None]
@@ -113,7 +116,7 @@ class Matcher:
         self,
         connection: Connection,
         batch: Sequence[IncomingEvent],
-        firsts: dict[Identity, IncomingEvent],
+        firsts: Mapping[Identity, IncomingEvent],
         known: dict[Identity, KnownEvent],
     ) -> list[RecordedEvent]:
         """Tell redeliveries from conflicts; of the latter make audit rows of their own."""
@@ -144,20 +147,6 @@ async def _known(
     identities = [incoming.identity for incoming in batch]
     cursor = await connection.execute(KNOWN_EVENTS, identity_columns(identities))
     return {(row[0], row[1]): read_known_event(row) for row in await cursor.fetchall()}
-
-
-def _by_locks(events: Sequence[IncomingEvent], limit: int) -> Iterator[Sequence[IncomingEvent]]:
-    part: list[IncomingEvent] = []
-    locks = 0
-    for incoming in events:
-        needed = len(keys_of(incoming))
-        if part and locks + needed > limit:
-            yield part
-            part, locks = [], 0
-        part.append(incoming)
-        locks += needed
-    if part:
-        yield part
 
 
 def _delivery(row: tuple[Any, ...], events: Mapping[Identity, IncomingEvent]) -> Delivery:

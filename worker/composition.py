@@ -175,6 +175,7 @@ def _recorder(ground: _Ground, matcher: Matcher) -> Recorder:
         max_deliveries=ground.settings.max_deliveries,
         backoff=ground.backoff,
         sleep=ground.observation.consumer_sleep,
+        prepare=matcher.prepared,
     )
 
 

@@ -29,7 +29,7 @@ from routing.incoming import (
 )
 from worker.cancelling import cancel
 from worker.insistence import Insistence
-from worker.recording import Recorder, Recording, Refused
+from worker.recording import Batch, Recorder, Recording, Refused
 from worker.schema_checks import checked
 
 
@@ -81,11 +81,11 @@ class Consumer:
                 insistence = Insistence(group)
                 earlier: asyncio.Task[None] | None = None
                 while (reading := await self._read_before(stop)) is not None:
-                    recordings = self._decide_all(reading)
+                    batch = self._decide_all(reading)
                     if earlier is not None:
                         await asyncio.wait({earlier, stop}, return_when=asyncio.FIRST_COMPLETED)
                     earlier = group.create_task(
-                        self._settle_after(earlier, reading, recordings, insistence)
+                        self._settle_after(earlier, reading, batch, insistence)
                     )
                 if earlier is not None:
                     # Postgres may be away: that must not keep a process from ending.
@@ -122,22 +122,22 @@ class Consumer:
         self,
         earlier: asyncio.Task[None] | None,
         reading: Reading,
-        recordings: Sequence[Recording],
+        batch: Batch,
         insistence: Insistence,
     ) -> None:
         if earlier is not None:
             # Awaited as it is, so that cancelling this one cancels the earlier one, too.
             await earlier
-        for poison in await self._settle(reading, recordings):
+        for poison in await self._settle(reading, batch):
             await insistence.take_on(self._insist(*poison))
 
     async def _settle(
-        self, reading: Reading, recordings: Sequence[Recording]
+        self, reading: Reading, batch: Batch
     ) -> Sequence[tuple[Entry | TrimmedEntry, Refused]]:
         """Bring what is healthy to its end; what is refused, alone, comes back."""
-        if not recordings:
+        if not batch.recordings:
             return ()
-        healthy, refused = await self._recorder.record_healthy(recordings)
+        healthy, refused = await self._recorder.record_healthy(batch)
         unsettled = {each.origin for each in refused}
         entries: list[Entry | TrimmedEntry] = [*reading.entries, *reading.trimmed]
         # Most of the time all is healthy, and there is nothing to tell apart.
@@ -156,10 +156,11 @@ class Consumer:
         if recorded.left_to_claim:
             self._sink.wake()
 
-    def _decide_all(self, reading: Reading) -> list[Recording]:
+    def _decide_all(self, reading: Reading) -> Batch:
         rules = self._rules()
         recordings = [self._decide(entry, rules) for entry in reading.entries]
-        return recordings + [_trimmed(entry) for entry in reading.trimmed]
+        recordings += [_trimmed(entry) for entry in reading.trimmed]
+        return self._recorder.prepared(recordings)
 
     def _decide(self, entry: Entry, rules: Rules) -> Recording:
         decoded = decode(entry.fields, max_bytes=self._max_entry_bytes)

@@ -36,6 +36,15 @@ class Recording(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Recordings that are recorded together, told apart."""
+
+    recordings: Sequence[Recording]
+    events: Sequence[IncomingEvent]
+    rejected: Sequence[RejectedEntry]
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A recording that a healthy database refused, alone."""
 
@@ -77,33 +86,40 @@ class Recorder:
         max_deliveries: int,
         backoff: Backoff,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        prepare: Callable[[Sequence[IncomingEvent]], Sequence[IncomingEvent]] = list,
     ) -> None:
+        """`prepare` does beforehand what the ledger would do with each try, for the same events."""
         self._ledger = ledger
+        self._prepare = prepare
         self._dead_letters = dead_letters
         self._max_deliveries = max_deliveries
         self._backoff = backoff
         self._sleep = sleep
 
+    def prepared(self, recordings: Sequence[Recording]) -> Batch:
+        """A batch with all that can be done for it before its turn comes."""
+        events, rejected = _separated(recordings)
+        return Batch(recordings, self._prepare(events), rejected)
+
     async def record(self, recordings: Sequence[Recording]) -> Recorded:
         """Record a batch; returns only when every entry of it has its end."""
-        healthy, refused = await self.record_healthy(recordings)
+        healthy, refused = await self.record_healthy(self.prepared(recordings))
         return joined([healthy, *[await self.insist(each) for each in refused]])
 
-    async def record_healthy(
-        self, recordings: Sequence[Recording]
-    ) -> tuple[Recorded, Sequence[Refused]]:
+    async def record_healthy(self, batch: Batch) -> tuple[Recorded, Sequence[Refused]]:
         """Record what goes in, halving the batch around what the database refuses.
 
         What is refused alone comes back at once, so that its neighbours need not wait for it.
         """
+        recordings = batch.recordings
         try:
-            return await self._record_through_outages(recordings), ()
+            return await self._record_through_outages(batch), ()
         except RecordRefused as refusal:
             if len(recordings) == 1:
                 return Recorded(), (Refused(recordings[0], refusal),)
         middle = len(recordings) // 2
-        first, first_refused = await self.record_healthy(recordings[:middle])
-        second, second_refused = await self.record_healthy(recordings[middle:])
+        first, first_refused = await self.record_healthy(self.prepared(recordings[:middle]))
+        second, second_refused = await self.record_healthy(self.prepared(recordings[middle:]))
         return joined([first, second]), (*first_refused, *second_refused)
 
     async def insist(self, refused: Refused) -> Recorded:
@@ -112,26 +128,25 @@ class Recorder:
         for failures in range(self._max_deliveries - 1):
             await self._sleep(self._backoff.delay(failures).total_seconds())
             try:
-                return await self._record_through_outages([refused.recording])
+                return await self._record_through_outages(self.prepared([refused.recording]))
             except RecordRefused as error:
                 refusal = error
         return await self._set_aside(refused.recording, refusal)
 
-    async def _record_through_outages(self, recordings: Sequence[Recording]) -> Recorded:
-        events, rejected = _separated(recordings)
+    async def _record_through_outages(self, batch: Batch) -> Recorded:
         failures = contentions = 0
         while True:
             try:
-                recorded = await self._ledger.record(events, rejected)
+                recorded = await self._ledger.record(batch.events, batch.rejected)
             except DatabaseContended as error:
                 # Others hold these keys, as is usual for a hot one: an alarm only if it goes on.
                 say = log.info if contentions < PATIENCE else log.warning
-                say("postgres.contended", error=str(error), entries=len(recordings))
+                say("postgres.contended", error=str(error), entries=len(batch.recordings))
                 pause = self._backoff.delay(contentions)
                 contentions += 1
             except DatabaseUnavailable as error:
                 if failures == 0:
-                    log.warning("postgres.lost", error=str(error), entries=len(recordings))
+                    log.warning("postgres.lost", error=str(error), entries=len(batch.recordings))
                 pause = self._backoff.delay(failures)
                 failures += 1
             else:
@@ -150,7 +165,8 @@ class Recorder:
             return Recorded()
         await self._dead_letters.set_aside(entry, Reason.POISON, detail)
         try:
-            return await self._record_through_outages([Recording(entry, _poison(entry, detail))])
+            poison = self.prepared([Recording(entry, _poison(entry, detail))])
+            return await self._record_through_outages(poison)
         except RecordRefused as error:
             log.warning("entry.unaudited", entry_id=origin.entry_id, error=str(error))
             return Recorded()
