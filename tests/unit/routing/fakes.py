@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from correlation.event import EventId, EventName, TenantId
@@ -19,6 +20,9 @@ from routing.signalling import Delivered, SignalResult, TryAgain
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OUTAGE = TryAgain(Reason.TEMPORAL_UNAVAILABLE, "down", outage=True)
 BUSY = TryAgain(Reason.TEMPORAL_BUSY, "busy", outage=False)
+
+Pair = tuple[str, str]
+"""event id, wait id"""
 
 _numbers = itertools.count(1)
 
@@ -51,26 +55,63 @@ class FakeClock:
 
 
 class FakeStore:
-    """The table of deliveries, and what was written back to it."""
+    """The table of deliveries as one process sees it, and what was written back to it.
+
+    That it behaves as the real one does is what `tests/contract/test_deliveries.py` shows. But no
+    time passes here: what is given back is due once a test says so.
+    """
 
     def __init__(self, lease: timedelta = timedelta(seconds=60)) -> None:
         self.lease = lease
         self.due: list[Delivery] = []
+        self.leased: list[Delivery] = []
+        self.given_back: list[Delivery] = []
         self.settled: list[Settlement] = []
         self.claims: list[int] = []
         self.available = asyncio.Event()
         self.available.set()
+        self._final: set[Pair] = set()
 
     async def claim(self, count: int) -> list[Delivery]:
         self._check()
         self.claims.append(count)
-        claimed, self.due = self.due[:count], self.due[count:]
+        claimed = [each for each in self.due if not self._stands_behind_another(each)][:count]
+        self.leased += claimed
+        self.due = [each for each in self.due if each not in claimed]
         return claimed
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         self._check()
         self.settled.extend(settlements)
-        return [each for each in settlements if each.status is DeliveryStatus.DEAD]
+        return [each for each in settlements if self._settle(each)]
+
+    def end_pauses(self) -> None:
+        """What was given back is due now, whatever its delay."""
+        self.due, self.given_back = _in_order([*self.due, *self.given_back]), []
+
+    def end_leases(self) -> None:
+        """Whoever held them has died."""
+        self.due, self.leased = _in_order([*self.due, *self.leased]), []
+
+    def _settle(self, settlement: Settlement) -> bool:
+        """Whether the delivery is dead by this."""
+        delivery, pair = settlement.delivery, _pair(settlement.delivery)
+        if pair in self._final:
+            return False
+        self.leased = [each for each in self.leased if _pair(each) != pair]
+        young = settlement.status is DeliveryStatus.DEAD and settlement.grace
+        if settlement.status is DeliveryStatus.PENDING or young:
+            attempts = delivery.attempts + settlement.tried
+            self.given_back.append(replace(delivery, attempts=attempts))
+            return False
+        self._final.add(pair)
+        return settlement.status is DeliveryStatus.DEAD
+
+    def _stands_behind_another(self, delivery: Delivery) -> bool:
+        return any(
+            earlier.workflow_id == delivery.workflow_id and _number(earlier) < _number(delivery)
+            for earlier in [*self.leased, *self.given_back]
+        )
 
     def _check(self) -> None:
         if not self.available.is_set():
@@ -79,6 +120,18 @@ class FakeStore:
     def ends(self, status: DeliveryStatus) -> list[Delivery]:
         """The deliveries that were written back with this status, in that order."""
         return [each.delivery for each in self.settled if each.status is status]
+
+
+def _pair(delivery: Delivery) -> Pair:
+    return delivery.event_id, delivery.wait_id
+
+
+def _number(delivery: Delivery) -> int:
+    return int(delivery.event_id.rpartition("-")[2])
+
+
+def _in_order(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    return sorted(deliveries, key=_number)
 
 
 class FakeSignaller:
