@@ -129,22 +129,28 @@ class Proxy:
         await writer.drain()
 
 
+async def _turns() -> None:
+    """Let the loop accept what has connected, and close the sockets of what was aborted."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 @asynccontextmanager
 async def proxy_to(port: int) -> AsyncGenerator[Proxy]:
     """A proxy before a port of this machine, on a port of its own, while the block runs."""
     proxy = Proxy(port)
-    handlers: set[asyncio.Task[None]] = set()
+    serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await proxy.serve(reader, writer)
+        finally:
+            writer.transport.abort()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(proxy.serve(reader, writer))
-        handlers.add(task)
-
-        def close(_: asyncio.Task[None]) -> None:
-            # Here and not in the task: one that is cancelled early never begins.
-            writer.transport.abort()
-            handlers.discard(task)
-
-        task.add_done_callback(close)
+        task = asyncio.create_task(serve(reader, writer))
+        serving[task] = writer
+        task.add_done_callback(serving.pop)
 
     server = await asyncio.start_server(accept, LOOPBACK, 0)
     proxy.port = int(server.sockets[0].getsockname()[1])
@@ -152,9 +158,12 @@ async def proxy_to(port: int) -> AsyncGenerator[Proxy]:
         yield proxy
     finally:
         server.close()
-        for task in list(handlers):
+        await _turns()
+        writers = list(serving.values())
+        for task in list(serving):
             task.cancel()
-        await asyncio.gather(*handlers, return_exceptions=True)
-        # Transports close their sockets in the loop's next turns.
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await asyncio.gather(*serving, return_exceptions=True)
+        for writer in writers:
+            # Again, for a task that is cancelled early never begins.
+            writer.transport.abort()
+        await _turns()
