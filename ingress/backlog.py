@@ -10,8 +10,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from ingress.dead_letters import dead_letter_stream
 from ingress.entry import StreamName
+from ingress.letter import dead_letter_stream
 from ingress.stream_group import StreamGroup
 from ingress.trimming import parse_id, trimmed_unread
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import assert_never
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, assert_never
 
 from correlation.reason import Outcome, Reason
 from routing.audit_records import (
@@ -14,6 +14,16 @@ from routing.audit_records import (
     LaunchRecord,
     RejectedRecord,
 )
+
+_WITHOUT_KEY: Final[Mapping[str, str]] = {
+    Reason.NO_RULE: "it carries no correlation key, and no rule says where to find one",
+    Reason.NO_VALUE: "it has no correlation key, and nothing stands where one was looked for",
+    Reason.NOT_SCALAR: "what stands in the place of its correlation key is no text or number",
+    Reason.KEY_TOO_LONG: "its correlation key is too long",
+    Reason.CONTROL_CHARACTERS: "its correlation key contains control characters",
+    Reason.NUMBER_UNUSABLE: "the number in the place of its correlation key cannot be one",
+    Reason.TOO_MANY_KEYS: "it has too many correlation keys",
+}
 
 
 def sentences_of(story: EventStory, now: datetime) -> tuple[str, ...]:
@@ -39,8 +49,9 @@ def _of_event(
             )
             yield _availability(event, now)
         case Outcome.UNRESOLVED:
-            found = event.detail or "nothing that could be one was found"
-            yield f"It woke nobody: it has no correlation key ({event.reason}): {found}."
+            yield f"It woke nobody: {without_key(event.reason)}."
+            if event.detail:
+                yield what_was_read(event.detail)
         case Outcome.MALFORMED | Outcome.REJECTED:
             # Such rows stand in a table of their own; the column's check excludes them here.
             yield f"It woke nobody ({event.reason})."
@@ -51,6 +62,21 @@ def _of_event(
         yield f"It came again {times} with the same content; that changed nothing."
 
 
+def without_key(reason: str | None) -> str:
+    """Why an event has no key, as the end of a sentence."""
+    return f"{_WITHOUT_KEY.get(reason or '', 'it has no correlation key')} ({reason})"
+
+
+def what_was_read(detail: str) -> str:
+    """The places in which a key was looked for, and what stood in each."""
+    return f"What was read: {detail}."
+
+
+def moment(when: datetime) -> str:
+    """A moment for a person: `2026-11-02 13:58:00 UTC`."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _keys(keys: Sequence[str]) -> str:
     quoted = [f"'{key}'" for key in keys]
     return f"the key {quoted[0]}" if len(quoted) == 1 else f"any of the keys {', '.join(quoted)}"
@@ -59,7 +85,7 @@ def _keys(keys: Sequence[str]) -> str:
 def _availability(event: EventRecord, now: datetime) -> str:
     if event.available_until is None or event.available_until <= now:
         return "No later wait can take it any more: its buffer time is over."
-    until = event.available_until.isoformat(sep=" ", timespec="seconds")
+    until = moment(event.available_until)
     return f"A wait whose look-back reaches it can still take it, until {until}."
 
 

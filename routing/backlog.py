@@ -33,7 +33,8 @@ SELECT
      WHERE oid = 'workflow_runtime_events_available'::regclass),
     (SELECT count(*) FROM pending),
     (SELECT reltuples::bigint FROM pg_class WHERE oid = 'workflow_event_deliveries_due'::regclass),
-    (SELECT greatest(statement_timestamp() - min(created_at), interval '0') FROM pending)
+    (SELECT greatest(statement_timestamp() - min(created_at), interval '0')
+     FROM pending HAVING count(*) > 0)
 """
 
 

@@ -17,6 +17,7 @@ from correlation.resolution import Resolution, Resolved, Unresolved, resolve
 from correlation.rules import Rules
 from routing.audit import event_story
 from routing.audit_records import DeliveryRecord, EventStory
+from routing.audit_sentences import what_was_read, without_key
 from routing.database import Database
 from routing.explain_advice import advice_on
 from routing.explain_near_misses import Findings, named, near_misses_of
@@ -217,10 +218,8 @@ def _sentences(case: _Case, explanation: EventExplanation) -> Iterator[str]:
 
 def _prospects(case: _Case) -> Iterator[str]:
     if isinstance(case.resolution, Unresolved):
-        yield (
-            "It would wake nobody: it has no correlation key "
-            f"({case.resolution.reason.value}): {case.resolution.detail}."
-        )
+        yield f"It would wake nobody: {without_key(case.resolution.reason)}."
+        yield what_was_read(case.resolution.detail)
         return
     keys = ", ".join(f"'{key}'" for key in case.resolution.keys)
     if not case.open_waits:

@@ -71,6 +71,22 @@ def named(wait: WaitSeen) -> str:
     return f"{wait.workflow_id} (wait {wait.wait_id})"
 
 
+def ending(wait: WaitSeen) -> str:
+    """How a wait ended, as a clause: `it timed out`, `it accepted an event`."""
+    return _ENDINGS.get(wait.end, f"it was closed ({wait.end})")
+
+
+_ENDINGS: Final[Mapping[str, str]] = {
+    "accepted": "it accepted an event",
+    "timed_out": "it timed out",
+    "cancelled": "the workflow withdrew it",
+    "wait_expired": "it expired",
+    "run_closed": "its run ended",
+    "run_not_found": "its run was found to be gone",
+    "closed": "it was closed",
+}
+
+
 def _exact(found: Findings) -> Iterator[NearMiss]:
     missed = [wait for wait in found.exact if wait.wait_id not in found.met]
     ended = 0
@@ -261,9 +277,10 @@ def _first_of_each_workflow(waits: Iterable[WaitSeen]) -> Sequence[WaitSeen]:
 
 
 def _waiting(wait: WaitSeen, found: Findings) -> str:
-    waits = "waits" if wait.status == "waiting" else f"waited ({wait.end} since)"
+    if wait.status != "waiting":
+        return f"{named(wait)} waited, until {ending(wait)},"
     when = "" if wait.open_at(found.received_at) else " since after the event came"
-    return f"{named(wait)} {waits}{when}"
+    return f"{named(wait)} waits{when}"
 
 
 def _of_wait(kind: NearMissKind, wait: WaitSeen, sentence: str, what_to_do: str) -> NearMiss:

@@ -17,9 +17,10 @@ from psycopg.rows import kwargs_row
 from correlation.key import lock_hash
 from routing.audit import list_waits
 from routing.audit_records import WaitFilter, WaitLine
+from routing.audit_sentences import moment
 from routing.database import Connection, Database
 from routing.explain_advice import advice_on
-from routing.explain_near_misses import difference, named, span
+from routing.explain_near_misses import difference, ending, named, span
 from routing.explain_records import (
     DeliverySeen,
     EventSeen,
@@ -109,6 +110,11 @@ def _summary(workflow_id: str, waits: Sequence[WaitSeen]) -> Iterator[str]:
         yield f"{workflow_id} waits for {'; '.join(still)}."
     else:
         yield f"{workflow_id} has no open wait: as far as is known here, it waits for no event."
+        last = max(waits, key=lambda wait: wait.closed_at or wait.registered_at)
+        yield (
+            f"Its last wait was for {last.name} with the key '{last.correlation_key}', until "
+            f"{ending(last)}."
+        )
 
 
 def _open(wait: WaitSeen) -> bool:
@@ -141,10 +147,12 @@ def _explained(
 def _state(wait: WaitSeen, deliveries: Sequence[DeliverySeen]) -> Iterator[str]:
     what = f"{wait.name} with the key '{wait.correlation_key}'"
     if not _open(wait):
-        yield f"{named(wait)} no longer waits for {what}: {wait.end}."
+        after = f" after {span(wait.closed_at - wait.registered_at)}" if wait.closed_at else ""
+        began = moment(wait.registered_at)
+        yield f"{named(wait)} waited for {what} from {began} until {ending(wait)}{after}."
         return
-    until = "" if wait.expires_at is None else f" until {wait.expires_at.isoformat()}"
-    yield f"{named(wait)} waits for {what} since {wait.registered_at.isoformat()}{until}."
+    until = "" if wait.expires_at is None else f" until {moment(wait.expires_at)}"
+    yield f"{named(wait)} waits for {what} since {moment(wait.registered_at)}{until}."
     if not deliveries:
         yield "No such event has come while it waited."
     if wait.filter:

@@ -51,3 +51,12 @@ async def record_action(connection: Connection, action: OperatorAction) -> str:
         },
     )
     return action_id
+
+
+async def begin_auditing(connection: Connection) -> None:
+    """Return once the transaction can write actions down: before what no rollback undoes.
+
+    Raises what the database raises.
+    """
+    cursor = await connection.execute("SELECT FROM workflow_operator_actions LIMIT 0")
+    await cursor.fetchall()

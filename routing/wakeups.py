@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 import psycopg
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 CHANNEL: Final = "pointsman_deliveries"
 NOTIFY: Final = f"NOTIFY {CHANNEL}"
 LISTEN: Final = f"LISTEN {CHANNEL}"
+LISTENS: Final = timedelta(seconds=15)
+"""How long it listens before it comes by."""
 
 
 class RemoteDispatcher:
@@ -53,10 +56,19 @@ class RemoteDispatcher:
                 log.warning("wakeup.lost", error=str(error))
 
 
-async def listen(database_url: str, wake: Callable[[], None], backoff: Backoff) -> None:
-    """Call `wake` at every notification, until cancelled; reconnects by itself."""
+async def listen(
+    database_url: str,
+    wake: Callable[[], None],
+    backoff: Backoff,
+    come_by: Callable[[], None] = lambda: None,
+) -> None:
+    """Call `wake` at every notification, until cancelled; reconnects by itself.
+
+    `come_by` is called at least every LISTENS, and before every try to connect.
+    """
     failures = 0
     while True:
+        come_by()
         try:
             async with await psycopg.AsyncConnection.connect(
                 database_url, autocommit=True, application_name="pointsman-wakeups"
@@ -64,8 +76,10 @@ async def listen(database_url: str, wake: Callable[[], None], backoff: Backoff) 
                 await connection.execute(LISTEN)
                 failures = 0
                 wake()
-                async for _ in connection.notifies():
-                    wake()
+                while True:
+                    async for _ in connection.notifies(timeout=LISTENS.total_seconds()):
+                        wake()
+                    come_by()
         except (psycopg.Error, OSError):
             # Only logged by the pool's users: this one has a substitute, the deliverers' own look.
             await asyncio.sleep(backoff.delay(failures).total_seconds())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ingress.dead_letters import ADDED_FIELDS, SUFFIX
+from ingress.letter import ADDED_FIELDS, SUFFIX
 from pointsman.contract import (
     CLOSE_WAIT,
     CONSUMER_GROUP,

@@ -98,7 +98,8 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
     async with AsyncExitStack() as stack:
         ground = await _ground(settings, stack)
         observation, database = ground.observation, ground.database
-        source = _source(ground)
+        backlogs = _backlogs(ground)
+        source = _source(ground, backlogs)
         matcher = Matcher(database, matching(settings, ground.owner))
         dispatcher = _dispatcher(ground)
         sink = dispatcher if Role.DELIVERY in settings.roles else RemoteDispatcher(database)
@@ -114,9 +115,9 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
             sink=sink,
             activities=WaitActivities(observation.waits(Waits(database)), sink.wake),
             sweeper=_sweeper(ground),
-            retention=Retention(database, keeping(settings)),
+            retention=Retention(observation.kept(database), keeping(settings)),
             reconciler=Reconciler(observation.reconciled(database), runs),
-            api=_api(ground, matcher, sink),
+            api=_api(ground, matcher, sink, backlogs),
             observation=observation,
         )
 
@@ -142,14 +143,19 @@ async def _ground(settings: Settings, stack: AsyncExitStack) -> _Ground:
     )
 
 
-def _source(ground: _Ground) -> RedisStreamSource:
+def _backlogs(ground: _Ground) -> StreamBacklogs:
+    settings = ground.settings
+    backlogs = StreamBacklogs(ground.connect, stream_names(settings), settings.group)
+    ground.stack.push_async_callback(backlogs.aclose)
+    return backlogs
+
+
+def _source(ground: _Ground, backlogs: StreamBacklogs) -> RedisStreamSource:
     settings, observation = ground.settings, ground.observation
     source = RedisStreamSource(
         stream_reading(settings), ground.connect, sleep=observation.consumer_sleep
     )
     ground.stack.push_async_callback(source.aclose)
-    backlogs = StreamBacklogs(ground.connect, stream_names(settings), settings.group)
-    ground.stack.push_async_callback(backlogs.aclose)
     observation.look_at(ground.database, backlogs, source.status, temporal_check(ground.temporal))
     return source
 
@@ -199,15 +205,21 @@ def _consumer(
 
 def _sweeper(ground: _Ground) -> Sweeper:
     settings = ground.settings
-    notice = ExpiryNotice()
+    count = ground.observation.metrics.events_expired
+    notice = ExpiryNotice(count)
     if settings.expired_stream is not None:
         notices = ExpiryNotices(ground.connect, settings.expired_stream)
         ground.stack.push_async_callback(notices.aclose)
-        notice = ExpiryNotice(tell=notices.tell)
+        notice = ExpiryNotice(count, notices.tell)
     return Sweeper(ground.observation.swept(ground.database), settings.buffer_ttl, notice=notice)
 
 
-def _api(ground: _Ground, matcher: Matcher, sink: Dispatcher | RemoteDispatcher) -> Parts:
+def _api(
+    ground: _Ground,
+    matcher: Matcher,
+    sink: Dispatcher | RemoteDispatcher,
+    backlogs: StreamBacklogs,
+) -> Parts:
     desk = DeadLetterDesk(ground.connect)
     ground.stack.push_async_callback(desk.aclose)
     return make_parts(
@@ -217,5 +229,7 @@ def _api(ground: _Ground, matcher: Matcher, sink: Dispatcher | RemoteDispatcher)
         sink,
         lambda: ground.rules.current,
         desk,
+        backlogs,
         ground.schemas,
+        ground.observation.waits(Waits(ground.database)),
     )

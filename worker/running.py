@@ -74,7 +74,8 @@ async def run_roles(service: Service, stopping: asyncio.Event) -> None:
 
 async def _serve_activities(service: Service, stopping: asyncio.Event) -> None:
     activities = [service.activities.register_wait, service.activities.close_wait]
-    await serve_activities(service.settings, activities, stopping, service.backoff)
+    come_by = service.observation.worker.beat
+    await serve_activities(service.settings, activities, stopping, service.backoff, come_by)
 
 
 async def _serve_api(service: Service, stopping: asyncio.Event) -> None:
@@ -82,7 +83,9 @@ async def _serve_api(service: Service, stopping: asyncio.Event) -> None:
     from worker.api.app import create_app
     from worker.api.serving import serve_api
 
-    await serve_api(create_app(service.api), service.settings, stopping, service.backoff)
+    come_by = service.observation.api.beat
+    app = create_app(service.api)
+    await serve_api(app, service.settings, stopping, service.backoff, come_by)
 
 
 def _background(service: Service) -> list[Coroutine[Any, Any, None]]:
@@ -90,7 +93,8 @@ def _background(service: Service) -> list[Coroutine[Any, Any, None]]:
     loops: list[Coroutine[Any, Any, None]] = [service.sink.run()]
     if Role.DELIVERY in settings.roles:
         url = settings.database_url.get_secret_value()
-        loops.append(listen(url, service.dispatcher.wake, service.backoff))
+        come_by = service.observation.listener.beat
+        loops.append(listen(url, service.dispatcher.wake, service.backoff, come_by))
     if Role.SWEEPER in settings.roles:
         loops.append(sweep_for_ever(service.sweeper, wake, settings.sweep_period))
         loops.append(keep_for_ever(service.retention, settings.retention_period))

@@ -23,6 +23,7 @@ from routing.reconcile import RunState
 from worker.settings import Settings
 
 BUILD_ID: Final = f"pointsman-{version('pointsman-service')}"
+COMES_BY: Final = timedelta(seconds=5)
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +38,15 @@ async def serve_activities(
     activities: Sequence[Callable[..., Any]],
     stopping: asyncio.Event,
     backoff: Backoff,
+    come_by: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve the activities until `stopping` is set, whatever happens to the server meanwhile."""
+    """Serve the activities until `stopping` is set, whatever happens to the server meanwhile.
+
+    `come_by` is called with every try to connect, and every few seconds while they are served.
+    """
     failures = 0
     while not stopping.is_set():
+        come_by()
         try:
             # After a worker has failed its client refuses the next one: always a new client.
             client = await Client.connect(**settings.temporal_connection())
@@ -55,7 +61,9 @@ async def serve_activities(
             async with worker:
                 log.info("activities.served", task_queue=settings.task_queue)
                 failures = 0
-                await stopping.wait()
+                while not stopping.is_set():
+                    come_by()
+                    await _pause(stopping, COMES_BY)
         except (RuntimeError, RPCError, OSError) as error:
             if failures == 0:
                 log.warning("temporal.lost", role="worker", error=str(error))

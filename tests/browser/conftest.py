@@ -16,8 +16,10 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from ingress.backlog import StreamBacklogs
 from ingress.dead_letter_desk import DeadLetterDesk
 from ingress.dead_letters import RedisDeadLetters
+from ingress.entry import StreamName
 from ingress.redis_connection import connect_redis
 from routing.database import DatabaseLimits, open_database
 from routing.gate import Backoff
@@ -114,8 +116,10 @@ async def console(database_url: str, redis_url: str) -> AsyncIterator[Console]:
         letters, desk = RedisDeadLetters(connect), DeadLetterDesk(connect)
         stack.push_async_callback(letters.aclose)
         stack.push_async_callback(desk.aclose)
+        streams = StreamBacklogs(connect, [StreamName(s) for s in settings.stream], settings.group)
+        stack.push_async_callback(streams.aclose)
         matcher = Matcher(database, Matching(owner="api"))
-        parts = make_parts(settings, database, matcher, NoSink(), lambda: RULES, desk)
+        parts = make_parts(settings, database, matcher, NoSink(), lambda: RULES, desk, streams)
         await set_scene(database, letters)
         address = await _serve(stack, parts)
         opened = Console(address, parts, browser, [])

@@ -190,7 +190,10 @@ async def test_a_story_says_why_an_event_has_no_key(audited: Audited) -> None:
 
     assert story.event is not None
     assert story.event.keys == ()
-    assert story.sentences[0].startswith("It woke nobody: it has no correlation key (no_rule)")
+    first, second = story.sentences[:2]
+    assert first.startswith("It woke nobody: it carries no correlation key, and no rule says")
+    assert first.endswith("(no_rule).")
+    assert second == f"What was read: {story.event.detail}."
 
 
 async def test_a_story_has_one_part_for_each_tenant_of_the_id(audited: Audited) -> None:

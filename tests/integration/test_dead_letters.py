@@ -12,8 +12,10 @@ import pytest
 from redis.asyncio import Redis
 
 from correlation.reason import Reason
-from ingress.dead_letters import DeadLetter, DeadLetterBox, RedisDeadLetters
+from ingress.dead_letter_desk import DeadLetterDesk, LettersUnavailable, LetterUnusable
+from ingress.dead_letters import RedisDeadLetters
 from ingress.entry import Entry, EntryId, StreamName
+from ingress.letter import DeadLetter
 from tests.acceptance.program import Pointsman
 from tests.builders import a_wait
 from tests.chaos.proxy import Proxy, proxy_to
@@ -78,7 +80,8 @@ async def set_aside(redis_url: str, stream: str, fields: dict[bytes, bytes]) -> 
 
 
 async def all_letters(redis: Redis, stream: str) -> list[DeadLetter]:
-    return [letter async for letter in DeadLetterBox(redis, StreamName(stream)).read()]
+    desk = DeadLetterDesk(lambda: redis)
+    return [letter async for letter in desk.walk(StreamName(stream))]
 
 
 async def add_events(redis: Redis, stream: str, *event_ids: str) -> None:
@@ -103,10 +106,10 @@ async def test_a_dead_letter_is_requeued_byte_for_byte(
     redis: Redis, redis_url: str, stream_name: str
 ) -> None:
     await set_aside(redis_url, stream_name, STRANGE)
-    box = DeadLetterBox(redis, StreamName(stream_name))
+    desk = DeadLetterDesk(lambda: redis)
     [letter] = await all_letters(redis, stream_name)
 
-    entry_id = await box.requeue(letter)
+    entry_id = await desk.requeue(StreamName(stream_name), letter.letter_id)
 
     assert dict(letter.fields) == STRANGE
     assert (letter.entry_id, letter.reason) == ("7-0", "poison")
@@ -119,10 +122,10 @@ async def test_of_two_operators_only_one_requeues_a_letter(
     redis: Redis, redis_url: str, stream_name: str
 ) -> None:
     await set_aside(redis_url, stream_name, {b"a": b"b"})
-    box = DeadLetterBox(redis, StreamName(stream_name))
+    desk, stream = DeadLetterDesk(lambda: redis), StreamName(stream_name)
     [letter] = await all_letters(redis, stream_name)
 
-    answers = [await box.requeue(letter), await box.requeue(letter)]
+    answers = [await desk.requeue(stream, letter.letter_id) for _ in range(2)]
 
     assert answers[0] is not None
     assert answers[1] is None
@@ -136,10 +139,38 @@ async def test_a_letter_stays_when_its_entry_cannot_be_put_back(
     await redis.set(stream_name, "no stream any more")
     [letter] = await all_letters(redis, stream_name)
 
-    with pytest.raises(Exception, match="WRONGTYPE"):
-        await DeadLetterBox(redis, StreamName(stream_name)).requeue(letter)
+    with pytest.raises(LettersUnavailable, match="WRONGTYPE"):
+        await DeadLetterDesk(lambda: redis).requeue(StreamName(stream_name), letter.letter_id)
 
     assert await all_letters(redis, stream_name) == [letter]
+
+
+@pytest.mark.parametrize("count", [0, 3_901])
+async def test_a_letter_whose_entry_cannot_be_put_back_says_so_and_stays(
+    redis: Redis, redis_url: str, stream_name: str, count: int
+) -> None:
+    await set_aside(redis_url, stream_name, {b"f%d" % number: b"v" for number in range(count)})
+    [letter] = await all_letters(redis, stream_name)
+
+    with pytest.raises(LetterUnusable, match=rf"{letter.letter_id} has {count} fields"):
+        await DeadLetterDesk(lambda: redis).requeue(StreamName(stream_name), letter.letter_id)
+
+    assert await all_letters(redis, stream_name) == [letter]
+    assert await redis.exists(stream_name) == 0
+
+
+async def test_as_many_fields_as_are_promised_can_be_put_back(
+    redis: Redis, redis_url: str, stream_name: str
+) -> None:
+    fields = {b"f%d" % number: b"v" for number in range(3_900)}
+    await set_aside(redis_url, stream_name, fields)
+    [letter] = await all_letters(redis, stream_name)
+
+    await DeadLetterDesk(lambda: redis).requeue(StreamName(stream_name), letter.letter_id)
+
+    entries: Any = await redis.xrange(stream_name)
+    [(_, restored)] = entries
+    assert restored == fields
 
 
 async def test_poison_is_set_aside_and_neither_neighbours_nor_later_entries_wait_for_it(

@@ -201,11 +201,15 @@ async def test_a_service_with_all_its_servers_is_ready_and_turning(shown: Shown)
     assert all(each["ready"] for each in ready["dependencies"].values())
     assert health["status"] == "turning"
     assert set(health["loops"]) == {
+        "api",
         "consumer",
         "delivery",
-        "sweeper",
-        "reconciler",
         "observer",
+        "reconciler",
+        "retention",
+        "sweeper",
+        "wakeups",
+        "worker",
     }
 
 

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from ingress.dead_letter_desk import Letter
+from ingress.dead_letter_desk import LetterUnusable
 from ingress.entry import StreamName
 from ingress.envelope import decode, raw_bytes
-from routing.operator_actions import OperatorAction, record_action
+from ingress.letter import DeadLetter
+from routing.operator_actions import OperatorAction, begin_auditing, record_action
 from worker.api.answers import ONE, READING, LetterPage, Requeued, documented
 from worker.api.authentication import Operator, PartsOf, Reader
 from worker.api.cursors import cursor_text, damaged_cursor, read_cursor
@@ -90,29 +91,42 @@ async def requeue_letter(
     reach = caller.reach_of_object(wanted.tenant)
     if letter is None or not (reach is None or tenant in reach):
         raise not_found("dead letter")
-    entry_id = await parts.dead_letters.requeue(stream, letter_id)
-    if entry_id is None:
-        raise not_found("dead letter")
-    action = OperatorAction(
-        tenant=tenant or "",
-        actor=caller.actor,
-        action="requeue",
-        target_kind="dead_letter",
-        target_id=letter_id,
-        reason=wanted.reason,
-        detail={"stream": stream, "entry_id": entry_id},
-    )
     async with parts.reading([tenant] if tenant else None) as connection:
+        await begin_auditing(connection)
+        entry_id = await _put_back(parts, stream, letter_id)
+        action = OperatorAction(
+            tenant=tenant or "",
+            actor=caller.actor,
+            action="requeue",
+            target_kind="dead_letter",
+            target_id=letter_id,
+            reason=wanted.reason,
+            detail={"stream": stream, "entry_id": entry_id},
+        )
         action_id = await record_action(connection, action)
     return answer({"letter_id": letter_id, "entry_id": entry_id, "action_id": action_id})
 
 
-def tenant_of(parts: Parts, letter: Letter) -> str | None:
+async def _put_back(parts: Parts, stream: StreamName, letter_id: str) -> str:
+    try:
+        entry_id = await parts.dead_letters.requeue(stream, letter_id)
+    except LetterUnusable as error:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            str(error),
+            fix="publish the event anew from the fields shown, then `pointsman dlq purge` it",
+        ) from None
+    if entry_id is None:
+        raise not_found("dead letter")
+    return entry_id
+
+
+def tenant_of(parts: Parts, letter: DeadLetter) -> str | None:
     """Whose event it is, as decoding says; None when it does not tell."""
     return decode(letter.fields, max_bytes=parts.settings.max_entry_bytes).tenant
 
 
-def _shown(parts: Parts, letter: Letter) -> dict[str, Any]:
+def _shown(parts: Parts, letter: DeadLetter) -> dict[str, Any]:
     decoded = decode(letter.fields, max_bytes=parts.settings.max_entry_bytes)
     return {
         "letter_id": letter.letter_id,

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from correlation.rules import Rules
-from ingress.dead_letter_desk import Letter
+from ingress.backlog import StreamBacklog
 from ingress.entry import StreamName
+from ingress.letter import DeadLetter
 from ingress.schemas import NO_SCHEMAS, PayloadSchemas
 from routing.database import Connection, Database
 from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
-from routing.waits import Waits
+from routing.waits import Registration, Wait, Waits
 from worker.api.rate_limit import RateLimit
 from worker.api.signed_tokens import SignedTokens, signed_tokens
 from worker.redaction import Redaction
@@ -28,6 +29,14 @@ class Ledger(Protocol):
         self, events: Sequence[IncomingEvent], rejected: Sequence[RejectedEntry] = ()
     ) -> Recorded:
         """Record a batch; raises DatabaseUnavailable or RecordRefused."""
+        ...
+
+
+class WaitBook(Protocol):
+    """Where waits are registered; raises DatabaseUnavailable or RecordRefused."""
+
+    async def register(self, waits: Sequence[Wait]) -> Sequence[Registration]:
+        """Register a batch of waits; answers in the order given."""
         ...
 
 
@@ -46,16 +55,29 @@ class DeliverySink(Protocol):
 class DeadLetters(Protocol):
     """The dead letters of the streams that are read; raises LettersUnavailable."""
 
-    async def read(self, stream: StreamName, *, before: str | None, limit: int) -> Sequence[Letter]:
+    async def read(
+        self, stream: StreamName, *, before: str | None, limit: int
+    ) -> Sequence[DeadLetter]:
         """Some letters of a stream, the newest first, all older than the letter `before`."""
         ...
 
-    async def find(self, stream: StreamName, letter_id: str) -> Letter | None:
+    async def find(self, stream: StreamName, letter_id: str) -> DeadLetter | None:
         """One letter; None when there is none."""
         ...
 
     async def requeue(self, stream: StreamName, letter_id: str) -> str | None:
-        """Put an entry back whole and remove its letter, both or neither; the new entry's id."""
+        """Put an entry back whole and remove its letter; the new entry's id.
+
+        None when the letter is gone; raises LetterUnusable when its entry cannot be put back.
+        """
+        ...
+
+
+class Streams(Protocol):
+    """How far behind the streams are that are read; raises StreamsUnavailable."""
+
+    async def measure(self) -> Sequence[StreamBacklog]:
+        """The backlog of each stream; a stream that is not there has none."""
         ...
 
 
@@ -66,10 +88,11 @@ class Parts:
     settings: Settings
     database: Database
     ledger: Ledger
-    waits: Waits
+    waits: WaitBook
     sink: DeliverySink
     rules: Callable[[], Rules]
     dead_letters: DeadLetters
+    streams: Streams
     redaction: Redaction
     rate_limit: RateLimit
     jwt: SignedTokens | None
@@ -90,17 +113,20 @@ def make_parts(
     sink: DeliverySink,
     rules: Callable[[], Rules],
     dead_letters: DeadLetters,
+    streams: Streams,
     schemas: PayloadSchemas = NO_SCHEMAS,
+    waits: WaitBook | None = None,
 ) -> Parts:
     """The parts as the settings want them."""
     return Parts(
         settings=settings,
         database=database,
         ledger=ledger,
-        waits=Waits(database),
+        waits=waits or Waits(database),
         sink=sink,
         rules=rules,
         dead_letters=dead_letters,
+        streams=streams,
         redaction=Redaction.of(settings.redacted_names),
         rate_limit=RateLimit(
             rate=settings.http_rate, burst=settings.http_burst, clock=time.monotonic

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import structlog
 import uvicorn
@@ -26,16 +26,26 @@ class _Server(uvicorn.Server):
 
 
 async def serve_api(
-    app: FastAPI, settings: Settings, stopping: asyncio.Event, backoff: Backoff
+    app: FastAPI,
+    settings: Settings,
+    stopping: asyncio.Event,
+    backoff: Backoff,
+    come_by: Callable[[], None] = lambda: None,
 ) -> None:
     """Listen and answer until `stopping` is set; requests in hand are finished then.
+
+    `come_by` is called every second or so, as long as requests could be answered.
 
     While another process has the address this one waits for it and goes on with its other roles:
     of several on one machine, one serves.
     """
-    listener = await _listener(settings, stopping, backoff)
+    listener = await _listener(settings, stopping, backoff, come_by)
     if listener is None:
         return
+
+    async def notified() -> None:
+        come_by()
+
     with listener:
         server = _Server(
             uvicorn.Config(
@@ -45,6 +55,8 @@ async def serve_api(
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                callback_notify=notified,
+                timeout_notify=1,
                 timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds() / 2) or 1,
             )
         )
@@ -63,10 +75,11 @@ async def serve_api(
 
 
 async def _listener(
-    settings: Settings, stopping: asyncio.Event, backoff: Backoff
+    settings: Settings, stopping: asyncio.Event, backoff: Backoff, come_by: Callable[[], None]
 ) -> socket.socket | None:
     failures = 0
     while not stopping.is_set():
+        come_by()
         try:
             return listen_on(settings.http_host, settings.http_port)
         except OSError as error:

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, ValidationError
 
-from correlation.event import TenantId
 from ingress.entry import Malformed
 from ingress.payload import parse_payload
-from pointsman.contract import Disposition, RegisteredWait, RegisterWait
+from pointsman.contract import RegisteredWait, RegisterWait
 from routing.audit_pages import (
     DeliveryQuery,
     WaitQuery,
@@ -21,10 +20,9 @@ from routing.audit_pages import (
     page_of_waits,
 )
 from routing.audit_records import WaitLine
+from routing.closing import close_by_hand
 from routing.faults import InvalidWait
-from routing.incoming import WaitId
-from routing.operator_actions import OperatorAction, record_action
-from routing.waits import Closing, Wait
+from routing.waits import Wait
 from worker.activities import to_wait
 from worker.api.answers import (
     ONE,
@@ -150,21 +148,21 @@ async def close_wait(
 ) -> Response:
     """The wait takes no further event (its workflow is not told); who closed it, and why, stays."""
     wait = await _one_wait(parts, caller, wait_id, wanted.tenant)
-    action = OperatorAction(
+    closed = await close_by_hand(
+        parts.database,
         tenant=wait.tenant,
+        wait_id=wait_id,
         actor=caller.actor,
-        action="close_wait",
-        target_kind="wait",
-        target_id=wait_id,
         reason=wanted.reason,
     )
-    async with parts.reading([wait.tenant]) as connection:
-        action_id = await record_action(connection, action)
-    closing = Closing(TenantId(wait.tenant), WaitId(wait_id), Disposition.CANCELLED)
-    [status] = await parts.waits.close([closing])
     parts.sink.wake()
     return answer(
-        {"tenant": wait.tenant, "wait_id": wait_id, "status": status, "action_id": action_id}
+        {
+            "tenant": wait.tenant,
+            "wait_id": wait_id,
+            "status": closed.status,
+            "action_id": closed.action_id,
+        }
     )
 
 

@@ -6,16 +6,21 @@ import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
-from ingress.dead_letters import DeadLetter, DeadLetterBox, LetterUnusable
 from ingress.entry import EntryId, StreamName
+from ingress.letter import DeadLetter
 from worker.cli.failures import CommandFailed
 from worker.cli.printing import clock, console, print_json, print_table, printable
 from worker.cli.reading import settings_with_warnings
+
+if TYPE_CHECKING:  # imported on use, like every client library
+    from ingress.dead_letter_desk import DeadLetterDesk
 
 Answer = TypeVar("Answer")
 
@@ -45,15 +50,15 @@ def list_command(
 ) -> None:
     """List dead letters, the oldest first."""
 
-    async def listed(box: DeadLetterBox) -> list[DeadLetter]:
+    async def listed(desk: DeadLetterDesk, of: StreamName) -> list[DeadLetter]:
         found: list[DeadLetter] = []
-        async for letter in box.read():
+        async for letter in desk.walk(of):
             found.append(letter)
             if len(found) == limit:
                 break
         return found
 
-    letters = _with_box(stream, listed)
+    letters = _at_desk(stream, listed)
     if as_json:
         for letter in letters:
             print_json(_summary(letter))
@@ -70,7 +75,7 @@ def show_command(
 ) -> None:
     """Show a dead letter with all its original fields."""
     [wanted] = _checked([letter_id])
-    letter = _with_box(stream, lambda box: _found(box, wanted))
+    letter = _at_desk(stream, lambda desk, of: _found(desk, of, wanted))
     if as_json:
         fields = [[_written(name), _written(value)] for name, value in letter.fields.items()]
         print_json({**_summary(letter), "fields": fields})
@@ -88,17 +93,17 @@ def requeue_command(
     """Put entries back behind their stream, with exactly their original fields."""
     wanted = _wanted(ids, everything, "--all")
 
-    async def requeue(box: DeadLetterBox) -> list[tuple[DeadLetter, EntryId]]:
-        letters = [await _found(box, letter_id) for letter_id in wanted]
+    async def requeue(desk: DeadLetterDesk, of: StreamName) -> list[_PutBack]:
+        letters = [await _found(desk, of, letter_id) for letter_id in wanted]
         if everything:
-            letters = [letter async for letter in box.read()]
-        return [(letter, await _requeued(box, letter)) for letter in letters]
+            letters = [letter async for letter in desk.walk(of)]
+        return [await _put_back(desk, of, letter.letter_id) for letter in letters]
 
-    for letter, entry_id in _with_box(stream, requeue):
+    for back in _at_desk(stream, requeue):
         if as_json:
-            print_json({"letter": letter.letter_id, "stream": letter.stream, "entry_id": entry_id})
+            print_json({"letter": back.letter, "stream": back.stream, "entry_id": back.entry_id})
         else:
-            print(f"{letter.letter_id} is entry {entry_id} of {letter.stream} now")
+            print(f"{back.letter} is entry {back.entry_id} of {back.stream} now")
 
 
 @dlq_app.command("purge")
@@ -111,11 +116,11 @@ def purge_command(
     """Drop dead letters for good: those named, or all of them with `--yes`."""
     wanted = _wanted(ids, yes, "--yes")
 
-    async def purge(box: DeadLetterBox) -> int:
-        chosen = [letter.letter_id async for letter in box.read()] if yes else wanted
-        return await box.purge(chosen)
+    async def purge(desk: DeadLetterDesk, of: StreamName) -> int:
+        chosen = [letter.letter_id async for letter in desk.walk(of)] if yes else wanted
+        return await desk.purge(of, chosen)
 
-    count = _with_box(stream, purge)
+    count = _at_desk(stream, purge)
     if as_json:
         print_json({"purged": count})
     else:
@@ -124,40 +129,51 @@ def purge_command(
         raise CommandFailed(f"{len(wanted) - count} of them were not there")
 
 
-def _with_box(stream: str | None, act: Callable[[DeadLetterBox], Awaitable[Answer]]) -> Answer:
+@dataclass(frozen=True, slots=True)
+class _PutBack:
+    letter: EntryId
+    stream: StreamName
+    entry_id: EntryId
+
+
+def _at_desk(
+    stream: str | None, act: Callable[[DeadLetterDesk, StreamName], Awaitable[Answer]]
+) -> Answer:
     settings = settings_with_warnings()
     streams = [stream] if stream is not None else list(settings.stream)
     if len(streams) > 1:
         raise CommandFailed(f"say which --stream: {', '.join(streams)}")
-    name = StreamName(streams[0])
-    # Imported on use, like every client library.
+    from ingress.dead_letter_desk import DeadLetterDesk
     from ingress.redis_connection import connect_redis
 
     async def ask() -> Answer:
-        redis = connect_redis(settings.redis_url.get_secret_value(), block=timedelta(0))
+        url = settings.redis_url.get_secret_value()
+        desk = DeadLetterDesk(partial(connect_redis, url, block=timedelta(0)))
         try:
-            return await act(DeadLetterBox(redis, name))
+            return await act(desk, StreamName(streams[0]))
         finally:
-            await redis.aclose()
+            await desk.aclose()
 
     return asyncio.run(ask())
 
 
-async def _found(box: DeadLetterBox, letter_id: EntryId) -> DeadLetter:
-    letter = await box.find(letter_id)
+async def _found(desk: DeadLetterDesk, stream: StreamName, letter_id: EntryId) -> DeadLetter:
+    letter = await desk.find(stream, letter_id)
     if letter is None:
         raise CommandFailed(f"there is no dead letter {letter_id}")
     return letter
 
 
-async def _requeued(box: DeadLetterBox, letter: DeadLetter) -> EntryId:
+async def _put_back(desk: DeadLetterDesk, stream: StreamName, letter_id: EntryId) -> _PutBack:
+    from ingress.dead_letter_desk import LetterUnusable
+
     try:
-        entry_id = await box.requeue(letter)
+        entry_id = await desk.requeue(stream, letter_id)
     except LetterUnusable as error:
         raise CommandFailed(str(error)) from error
     if entry_id is None:
-        raise CommandFailed(f"dead letter {letter.letter_id} is gone: somebody was faster")
-    return entry_id
+        raise CommandFailed(f"dead letter {letter_id} is gone: somebody was faster")
+    return _PutBack(letter_id, stream, entry_id)
 
 
 def _wanted(ids: list[str] | None, everything: bool, option: str) -> list[EntryId]:

@@ -36,6 +36,7 @@ def said_of(error: BaseException, environment: Mapping[str, str] = os.environ) -
     from sqlalchemy.exc import DBAPIError
 
     from correlation.rules import RulesError
+    from ingress.dead_letter_desk import LettersUnavailable
     from ingress.schemas import SchemasError
     from pointsman.domain_event import PublishError
     from routing.faults import RoutingError, SchemaMismatch
@@ -53,7 +54,7 @@ def said_of(error: BaseException, environment: Mapping[str, str] = os.environ) -
             return Failure(str(error))
         case ServerUnavailable():
             return Failure(redact_urls(str(error)))
-        case RedisError():
+        case RedisError() | LettersUnavailable():
             return _server("Redis", "POINTSMAN_REDIS_URL", "redis_url", error, environment)
         case RoutingError() | DBAPIError() | psycopg.Error():
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error

@@ -85,10 +85,11 @@ def _bar(
 
 
 def _round_up(value: int) -> int:
-    """The next number that reads well on a scale: 1, 2 or 5 times a power of ten."""
+    """The next number that reads well on a scale, such as 1, 5, 20, 250 or 400."""
     power = 1
     while True:
-        for factor in (1, 2, 5):
-            if value <= factor * power:
-                return factor * power
+        for tenths in (10, 15, 20, 25, 30, 40, 50, 60, 80):
+            top, rest = divmod(tenths * power, 10)
+            if rest == 0 and value <= top:
+                return top
         power *= 10

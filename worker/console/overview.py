@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Annotated, Final, Literal
 from fastapi import Query, Response
 
 from correlation.reason import Outcome
+from ingress.backlog import StreamsUnavailable
 from ingress.dead_letter_desk import LettersUnavailable
 from ingress.entry import StreamName
 from routing.audit_pages import (
@@ -52,6 +54,19 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """How far reading is behind publishing, all streams together."""
+
+    oldest: timedelta | None
+    """Age of the oldest entry that is not settled; None when all are."""
+    unread: int | None
+    """None where Redis cannot tell."""
+    pending: int
+    trimmed: int
+    """Entries that somebody removed before they were read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """What is held up, or waits, right now."""
 
@@ -60,6 +75,8 @@ class Held:
     """Deliveries that have not reached Temporal yet."""
     oldest: timedelta | None
     dead_letters: Figure | None
+    """None while Redis cannot be asked."""
+    behind: Behind | None
     """None while Redis cannot be asked."""
 
 
@@ -117,7 +134,7 @@ def _by_reason(counts: Sequence[SummaryLine]) -> list[tuple[str, str, str | None
 
 
 async def _held(visit: Visit) -> Held:
-    letters = await _dead_letters(visit)
+    letters, behind = await asyncio.gather(_dead_letters(visit), _behind(visit))
     if visit.tenants is None:
         backlog = await measure_backlog(visit.parts.database)
         return Held(
@@ -125,6 +142,7 @@ async def _held(visit: Visit) -> Held:
             Figure(backlog.pending_deliveries),
             backlog.oldest_pending,
             letters,
+            behind,
         )
     async with visit.parts.reading(visit.tenants) as connection:
         waits = await page_of_waits(connection, visit.tenants, WaitQuery(), limit=COUNTED)
@@ -137,6 +155,22 @@ async def _held(visit: Visit) -> Held:
         Figure(len(pending.lines), pending.next is not None),
         None if oldest is None else max(datetime.now(UTC) - oldest, timedelta()),
         letters,
+        behind,
+    )
+
+
+async def _behind(visit: Visit) -> Behind | None:
+    try:
+        streams = await visit.parts.streams.measure()
+    except StreamsUnavailable:
+        return None
+    ages = [age for each in streams for age in (each.oldest_unread, each.oldest_pending) if age]
+    unread = [each.unread for each in streams]
+    return Behind(
+        oldest=max(ages, default=None),
+        unread=None if None in unread else sum(filter(None, unread)),
+        pending=sum(each.pending for each in streams),
+        trimmed=sum(each.trimmed_unread for each in streams),
     )
 
 

@@ -7,8 +7,6 @@ from typing import Final
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict
 
-from correlation.event import TenantId
-from pointsman.contract import Disposition
 from routing.audit_pages import (
     DeliveryQuery,
     WaitQuery,
@@ -17,9 +15,7 @@ from routing.audit_pages import (
     page_of_waits,
 )
 from routing.audit_records import WaitLine
-from routing.incoming import WaitId
-from routing.operator_actions import OperatorAction, record_action
-from routing.waits import Closing
+from routing.closing import close_by_hand
 from worker.api.cursors import cursor_text, read_cursor
 from worker.api.reading import CursorText, Key, Text, ambiguous, not_found
 from worker.console.rendering import page
@@ -97,18 +93,13 @@ async def close_wait(visit: Operating) -> Response:
     """The wait takes no further event; its workflow is not told. Who and why is written down."""
     wanted = _Closing.model_validate(await form_fields(visit.request))
     wait = await one_wait(visit, wanted.id, wanted.of)
-    action = OperatorAction(
+    await close_by_hand(
+        visit.parts.database,
         tenant=wait.tenant,
+        wait_id=wait.wait_id,
         actor=visit.principal.actor,
-        action="close_wait",
-        target_kind="wait",
-        target_id=wait.wait_id,
         reason=wanted.reason,
     )
-    async with visit.parts.reading([wait.tenant]) as connection:
-        await record_action(connection, action)
-    closing = Closing(TenantId(wait.tenant), WaitId(wait.wait_id), Disposition.CANCELLED)
-    await visit.parts.waits.close([closing])
     visit.parts.sink.wake()
     return go_to("/wait", id=wait.wait_id, of=wait.tenant, tenant=visit.tenant)
 

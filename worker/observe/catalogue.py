@@ -59,7 +59,7 @@ MATCHES: Final = Metric(
     Kind.COUNTER,
     "Pairs of event and wait; `by` is `event` (the wait was there first) or `lookback`.",
     ("by",),
-    shown_by="roles consumer, api (`event`) and worker (`lookback`)",
+    shown_by="roles consumer, api (`event`) and worker, api (`lookback`)",
 )
 RECORDING_FAILURES: Final = Metric(
     "pointsman_recording_failures_total",
@@ -123,7 +123,7 @@ WAITS_REGISTERED: Final = Metric(
     "pointsman_waits_registered_total",
     Kind.COUNTER,
     "Registrations of waits that were answered, repeated ones included.",
-    shown_by=SERVING,
+    shown_by="roles worker, api",
 )
 WAITS_CLOSED: Final = Metric(
     "pointsman_waits_closed_total",
@@ -131,6 +131,12 @@ WAITS_CLOSED: Final = Metric(
     "What workflows said of events and waits.",
     ("disposition",),
     shown_by=SERVING,
+)
+EXPIRED: Final = Metric(
+    "pointsman_events_expired_total",
+    Kind.COUNTER,
+    "Buffered events whose time for a look-back was over and that nobody had taken.",
+    shown_by=SWEEPING,
 )
 OPEN_WAITS: Final = Metric(
     "pointsman_open_waits",
@@ -210,7 +216,7 @@ DEPENDENCY: Final = Metric(
 SILENT: Final = Metric(
     "pointsman_loop_silent_seconds",
     Kind.GAUGE,
-    "How long ago a loop came by (`consumer`, `delivery`, `sweeper`, `reconciler`, `observer`).",
+    "How long ago a loop came by (such as `consumer`, `delivery`, `worker`, `api`, `sweeper`).",
     ("loop",),
 )
 SILENCE_LIMIT: Final = Metric(

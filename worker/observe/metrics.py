@@ -56,6 +56,7 @@ class Metrics:
         self.in_flight = self._gauge(catalogue.IN_FLIGHT)
         self._registered = self._counter(catalogue.WAITS_REGISTERED)
         self._closed = self._counter(catalogue.WAITS_CLOSED)
+        self._expired = self._counter(catalogue.EXPIRED)
         self._stored = StoredGauges(self._gauge)
         self._streams = StreamGauges(self._gauge)
         self._dependencies = self._gauge(catalogue.DEPENDENCY)
@@ -116,6 +117,10 @@ class Metrics:
         """Workflows said what became of events and waits."""
         for disposition, count in Tally(dispositions).items():
             self._closed.labels(disposition).inc(count)
+
+    def events_expired(self, count: int) -> None:
+        """The buffer time of so many events is over."""
+        self._expired.inc(count)
 
     def hold_deliveries_at(self, in_memory: Callable[[], int]) -> None:
         """Read the number of deliveries in memory from there, at each look."""

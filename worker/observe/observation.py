@@ -20,6 +20,7 @@ from routing.database import Database
 from routing.dispatch import Deliveries
 from routing.faults import RoutingError
 from routing.signalling import Signaller
+from routing.wakeups import LISTENS
 from worker.activities import WaitBook
 from worker.cancelling import cancel
 from worker.consumer import DeliverySink
@@ -74,6 +75,12 @@ class Observation:
         self._sweeper = self._watch(Role.SWEEPER, "sweeper", 2 * (settings.sweep_period + slow))
         walk = 2 * (settings.reconcile_period + slow + 20 * settings.signal_timeout)
         self._reconciler = self._watch(Role.SWEEPER, "reconciler", walk)
+        self._keeper = self._watch(
+            Role.SWEEPER, "retention", 2 * (settings.retention_period + slow)
+        )
+        self.listener = self._watch(Role.DELIVERY, "wakeups", 2 * (LISTENS + slow))
+        self.worker = self._watch(Role.WORKER, "worker", 2 * (settings.signal_timeout + slow))
+        self.api = self._watch(Role.API, "api", 2 * slow)
 
     @property
     def consumer_sleep(self) -> Callable[[float], Awaitable[None]]:
@@ -115,12 +122,16 @@ class Observation:
         return ObservedSignaller(traced, self.metrics, self._delivery)
 
     def waits(self, waits: WaitBook) -> WaitBook:
-        """Where the activities register and close waits."""
+        """Where the activities, and the API, register and close waits."""
         return ObservedWaits(waits, self.metrics)
 
     def swept(self, database: Database) -> Database:
         """The database as the sweeper walks it."""
         return BeatingDatabase(database, self._sweeper)
+
+    def kept(self, database: Database) -> Database:
+        """The database as retention walks it."""
+        return BeatingDatabase(database, self._keeper)
 
     def reconciled(self, database: Database) -> Database:
         """The database as the reconciler walks it."""

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 
 from correlation.rules import NO_RULES, Rules
-from ingress.dead_letter_desk import Letter
+from ingress.backlog import StreamBacklog
 from ingress.entry import StreamName
+from ingress.letter import DeadLetter
 from routing.database import Connection, Database
 from routing.incoming import Delivery
 from routing.matching import Matcher, Matching
@@ -41,9 +42,11 @@ class FakeSink:
 class FakeDeadLetters:
     """Letters in memory, the newest last."""
 
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
 
-    async def read(self, stream: StreamName, *, before: str | None, limit: int) -> Sequence[Letter]:
+    async def read(
+        self, stream: StreamName, *, before: str | None, limit: int
+    ) -> Sequence[DeadLetter]:
         older = [
             letter
             for letter in reversed(self.letters)
@@ -51,7 +54,7 @@ class FakeDeadLetters:
         ]
         return older[:limit]
 
-    async def find(self, stream: StreamName, letter_id: str) -> Letter | None:
+    async def find(self, stream: StreamName, letter_id: str) -> DeadLetter | None:
         return next((one for one in self.letters if one.letter_id == letter_id), None)
 
     async def requeue(self, stream: StreamName, letter_id: str) -> str | None:
@@ -60,6 +63,13 @@ class FakeDeadLetters:
             return None
         self.letters.remove(letter)
         return f"9{letter_id}"
+
+
+class FakeStreams:
+    """A stream whose every entry is settled."""
+
+    async def measure(self) -> Sequence[StreamBacklog]:
+        return [StreamBacklog(StreamName("events"))]
 
 
 class Counting(Database):
@@ -129,6 +139,7 @@ async def open_api(
             sink,
             lambda: rules[0],
             letters,
+            FakeStreams(),
         )
     )
     api = Api(parts, sink, database, rules, httpx.ASGITransport(create_app(parts)))

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from ingress.dead_letter_desk import Letter
+from ingress.entry import EntryId, StreamName
+from ingress.letter import DeadLetter
 from routing.faults import DatabaseUnavailable
 from routing.tokens import Scope, create_token, revoke_token
 from tests.builders import a_wait
@@ -79,9 +80,7 @@ async def filled(api: Api, letters: FakeDeadLetters) -> Api:
     await api.record(key=7, event_id="known")
     fields = {b"tenant": b"acme", b"event_id": b"poison", b"event_type": b"A"}
     letters.letters.append(
-        Letter(
-            letter_id="5-0", stream="s", entry_id="1-0", reason="poison", detail="d", fields=fields
-        )
+        DeadLetter(EntryId("5-0"), StreamName("s"), EntryId("1-0"), "poison", "d", fields)
     )
     return api
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from correlation.reason import Reason
-from ingress.dead_letters import ADDED_FIELDS, ESCAPED, letter_fields, read_letter
 from ingress.entry import Entry, EntryId, StreamName
+from ingress.letter import ADDED_FIELDS, ESCAPED, letter_fields, read_letter
 
 STREAM = StreamName("events")
 NAMES = st.binary(max_size=20) | st.sampled_from(

@@ -1,0 +1,42 @@
+"""Closing a wait by hand: the act and what the operators' audit says of it, both or neither."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from correlation.event import TenantId
+from pointsman.contract import Disposition
+from routing.database import Database
+from routing.incoming import WaitId
+from routing.operator_actions import OperatorAction, record_action
+from routing.waits import Closing, close_locked, waits_locked
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What became of the wait, and under which id it is written down."""
+
+    status: str
+    action_id: str
+
+
+async def close_by_hand(
+    database: Database, *, tenant: str, wait_id: str, actor: str, reason: str
+) -> Closed:
+    """Let the wait take no further event; its workflow is not told. Wake the dispatcher then.
+
+    Raises DatabaseUnavailable or RecordRefused.
+    """
+    action = OperatorAction(
+        tenant=tenant,
+        actor=actor,
+        action="close_wait",
+        target_kind="wait",
+        target_id=wait_id,
+        reason=reason,
+    )
+    closing = Closing(TenantId(tenant), WaitId(wait_id), Disposition.CANCELLED)
+    async with waits_locked(database, [(tenant, wait_id)]) as connection:
+        statuses = await close_locked(connection, [closing])
+        action_id = await record_action(connection, action)
+    return Closed(statuses.get((tenant, wait_id), "unknown"), action_id)
