@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
@@ -133,20 +134,22 @@ class SignedTokens:
             try:
                 text = await asyncio.to_thread(self._read_keys)
                 self._keys = _usable_keys(json.loads(text))
-            except (OSError, ValueError, jwt.PyJWTError) as error:
+            except (OSError, ValueError, HTTPException, jwt.PyJWTError) as error:
                 log.warning("jwks.unread", error=type(error).__name__)
                 if not self._keys:
                     raise KeysUnavailable("the issuer's keys cannot be read") from error
             self._read_at = self._clock()
 
 
-def signed_tokens(settings: Settings) -> SignedTokens | None:
+def signed_tokens(
+    settings: Settings, clock: Callable[[], float] = time.monotonic
+) -> SignedTokens | None:
     """The checker that the settings ask for; None when no JWT is to be accepted."""
     issuer, audience, jwks = settings.jwt_issuer, settings.jwt_audience, settings.jwt_jwks
     if issuer is None or audience is None or jwks is None:
         return None
     trust = Trust(issuer, audience, settings.jwt_scopes_claim, settings.jwt_tenants_claim)
-    return SignedTokens(trust, lambda: _key_set(jwks), settings.jwks_refresh)
+    return SignedTokens(trust, lambda: _key_set(jwks), settings.jwks_refresh, clock)
 
 
 def _usable_keys(key_set: Any) -> Mapping[str | None, jwt.PyJWK]:
@@ -168,9 +171,17 @@ def _usable_keys(key_set: Any) -> Mapping[str | None, jwt.PyJWK]:
 def _key_set(jwks: str) -> bytes:
     if "://" not in jwks:
         return Path(jwks).read_bytes()
-    # The scheme is checked with the settings.
-    with urllib.request.urlopen(jwks, timeout=FETCH_SECONDS) as answer:  # noqa: S310
+    # The scheme is checked with the settings; a redirection could lead to any other.
+    opener = urllib.request.build_opener(_Staying)
+    with opener.open(jwks, timeout=FETCH_SECONDS) as answer:
         return bytes(answer.read(LARGEST_KEY_SET))
+
+
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Takes a redirection for the error that it is here."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        return None
 
 
 def _scopes(claim: object) -> Collection[Scope]:
