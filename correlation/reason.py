@@ -59,7 +59,15 @@ class Reason(StrEnum):
     # A wait that ended without its workflow saying so.
     WAIT_EXPIRED = "wait_expired"
 
+    # A trigger that was considered and launches nothing.
+    FILTER_REFUSED = "filter_refused"
+    """The event does not meet the trigger's conditions."""
+    WAIT_TOOK_EVENT = "wait_took_event"
+    """The trigger launches only when no wait took the event, and one did."""
+
     # A delivery or launch that is not (yet) through.
+    ALREADY_STARTED = "already_started"
+    """Temporal had a workflow of the launch's id: nothing was started twice."""
     WAIT_CLOSED = "wait_closed"
     """The wait was closed before the event was signalled."""
     RUN_CLOSED = "run_closed"

@@ -130,13 +130,21 @@ def _tries(delivery: DeliveryRecord) -> str:
 
 def _of_launch(launch: LaunchRecord) -> str:
     workflow = f"{launch.workflow_type} {launch.workflow_id} (trigger {launch.trigger_id})"
+    why = ": ".join(filter(None, (launch.reason, launch.detail)))
     match launch.status:
+        case "launched" if launch.reason == Reason.ALREADY_STARTED:
+            return f"{workflow} was started already; nothing was started twice."
         case "launched":
             return f"It started {workflow}."
+        case "pending" if launch.attempts:
+            tries = "1 try" if launch.attempts == 1 else f"{launch.attempts} tries"
+            return f"It has not started {workflow} yet, after {tries} ({why})."
         case "pending":
             return f"It is about to start {workflow}."
+        case "skipped":
+            return f"Trigger {launch.trigger_id} started no {launch.workflow_type}: {why}."
         case _:
-            return f"It could not start {workflow}: {launch.reason}: {launch.detail}."
+            return f"It could not start {workflow}: {why}."
 
 
 def _of_rejected(entry: RejectedRecord) -> str:

@@ -20,6 +20,7 @@ from routing.audit_records import DeliveryRecord, EventStory
 from routing.audit_sentences import what_was_read, without_key
 from routing.database import Database
 from routing.explain_advice import advice_on
+from routing.explain_launches import launch_prospects
 from routing.explain_near_misses import Findings, named, near_misses_of
 from routing.explain_places import places_of
 from routing.explain_records import EventExplanation, NearMissKind, WaitSeen
@@ -36,6 +37,8 @@ class _Case:
     search: Search
     story: EventStory | None
     """None of a hypothetical event."""
+    launching: tuple[str, ...] = ()
+    """Of a hypothetical event: what its triggers would do now."""
 
     @property
     def found(self) -> Findings:
@@ -145,7 +148,12 @@ async def _case(
             met,
             another_tenant=another,
         )
-    return _Case(event, resolution, found, story)
+        case = _Case(event, resolution, found, story)
+        if story is not None:
+            return case
+        key = next(iter(keys_of_resolution(resolution)), None)
+        prospects = await launch_prospects(connection, event, key, taken=bool(case.open_waits))
+    return replace(case, launching=tuple(prospects))
 
 
 def _explanation(case: _Case, rules: Rules) -> EventExplanation:
@@ -172,6 +180,7 @@ def _explanation(case: _Case, rules: Rules) -> EventExplanation:
         sentences=(),
         what_to_do=(),
         truncated=case.search.truncated,
+        launches=() if case.story is None else case.story.launches,
     )
     return replace(
         explanation,
@@ -201,6 +210,7 @@ def _sentences(case: _Case, explanation: EventExplanation) -> Iterator[str]:
         yield from case.story.sentences
     else:
         yield from _prospects(case)
+        yield from case.launching
     if explanation.recorded_rules_version not in {None, explanation.rules_version}:
         yield from _changed_rules(explanation)
     if not case.search.awaited_now:
@@ -262,6 +272,8 @@ def _what_to_do(case: _Case, explanation: EventExplanation) -> Iterator[str]:
             yield from filter(None, [advice_on(delivery.reason)])
         elif delivery.disposition == "filtered":
             yield "Compare the payload with the workflow's filter."
+    for launch in explanation.launches:
+        yield from filter(None, [advice_on(launch.reason)])
     if explanation.outcome == Outcome.MATCHED.value:
         return
     open_now = any(wait.status == "waiting" for wait in case.passed_over)

@@ -51,6 +51,10 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.BUFFER_EXPIRED: "Hand it to a wait by hand, or raise POINTSMAN_BUFFER_TTL if workflows "
     "look back further than that.",
     Reason.WAIT_EXPIRED: "Give the wait more time, or see why the event came too late.",
+    Reason.FILTER_REFUSED: "Nothing, if the trigger is not meant for it; else correct its `where` "
+    "or the payload. What the trigger refused once is not launched later.",
+    Reason.WAIT_TOOK_EVENT: "Nothing: the trigger launches only when no wait takes the event.",
+    Reason.ALREADY_STARTED: "Nothing: the workflow that the launch would have started is there.",
     Reason.WAIT_CLOSED: "Nothing, if another event or a time-out woke the workflow; else let it "
     "wait longer.",
     Reason.RUN_CLOSED: "Nothing can reach a run that has ended; start it anew if it ended too "
@@ -60,11 +64,11 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.SIGNAL_LIMIT: "Let the workflow continue as new before it has taken 10,000 signals.",
     Reason.PAYLOAD_TOO_LARGE: "Publish a reference instead of the content: Temporal takes 2 MiB.",
     Reason.INVALID_TARGET: "Correct the workflow id or signal name that the wait was registered "
-    "with.",
+    "with, or the trigger's workflow and task queue.",
     Reason.NAMESPACE_NOT_FOUND: "Create the Temporal namespace or correct "
     "POINTSMAN_TEMPORAL_NAMESPACE; it is tried again until then.",
-    Reason.PERMISSION_DENIED: "Give Pointsman's credentials the right to signal; it is tried again "
-    "until then.",
+    Reason.PERMISSION_DENIED: "Give Pointsman's credentials the right to signal and to start "
+    "workflows; it is tried again until then.",
     Reason.TEMPORAL_UNAVAILABLE: "Nothing: it is tried again until Temporal answers. See that "
     "Temporal is up.",
     Reason.TEMPORAL_TIMEOUT: "Nothing: it is tried again. See that Temporal is not overloaded.",

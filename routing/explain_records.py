@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from routing.audit_records import DeliveryRecord, RejectedRecord
+from routing.audit_records import DeliveryRecord, LaunchRecord, RejectedRecord
 from routing.explain_places import PlaceRead
 
 
@@ -119,6 +119,8 @@ class EventExplanation:
     what_to_do: tuple[str, ...]
     truncated: bool
     """True when there were more waits of this name than were compared."""
+    launches: tuple[LaunchRecord, ...] = ()
+    """What each trigger that was considered made of the event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,4 +96,4 @@ class Recorded:
     events: Sequence[RecordedEvent] = ()
     deliveries: Sequence[Delivery] = ()
     left_to_claim: int = 0
-    """Deliveries that wait in the table behind earlier ones of their workflow."""
+    """Launches, and deliveries behind earlier ones of their workflow: they wait in the tables."""

@@ -2,7 +2,8 @@
 
 One transaction per batch and at most three round trips, however many events it holds: the locks
 of all keys in sorted order with the one statement that matches and records, then the commit. A
-batch with events that were recorded before costs one or two round trips more.
+batch with events that were recorded before costs one or two round trips more, one with events
+that launch workflows another.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from routing.incoming import (
     RejectedEntry,
 )
 from routing.known_event import KnownEvent, read_known_event
+from routing.launch_recording import look_up_triggers, record_launches
 from routing.prepared import Part, PreparedEvents
 from routing.statements import (
     COUNT_REDELIVERIES,
@@ -93,15 +95,17 @@ class Matcher:
             await connection.execute(PLAN_ONCE)
             if part.locks is not None:
                 await connection.execute(LOCK_KEYS, {"hashes": part.locks})
+            triggers = await look_up_triggers(connection, unique)
             cursor = await connection.execute(MATCH_EVENTS, part.arrays | self._terms)
             rows = await cursor.fetchall()
+            left = rows[0][1] + await record_launches(connection, triggers, unique)
             # Column 10, the lease, is this process' own or empty: then another delivers.
             deliveries = [_delivery(row, firsts) for row in rows if row[10] is not None]
             if rows[0][0] == len(batch):
-                return Recorded(_as_new(unique, rows), deliveries, rows[0][1])
+                return Recorded(_as_new(unique, rows), deliveries, left)
             known = await _known(connection, unique)
             events = await self._settle_known(connection, batch, firsts, known)
-        return Recorded(events, deliveries, rows[0][1])
+        return Recorded(events, deliveries, left)
 
     @property
     def _terms(self) -> dict[str, object]:

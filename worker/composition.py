@@ -26,11 +26,14 @@ from routing.database import Database, open_database
 from routing.delivery_store import DeliveryStore
 from routing.dispatch import Dispatcher
 from routing.gate import Backoff
+from routing.launch_store import LaunchStore
+from routing.launcher import Launcher, LaunchLimits
 from routing.matching import Matcher
 from routing.reconcile import Reconciler
 from routing.retention import Retention
 from routing.sweep import Sweeper
 from routing.temporal import TemporalSignaller
+from routing.temporal_start import TemporalStarter
 from routing.waits import Waits
 from routing.wakeups import RemoteDispatcher
 from worker.activities import WaitActivities
@@ -39,6 +42,7 @@ from worker.consumer import Consumer
 from worker.expiry import ExpiryNotice
 from worker.observe.observation import Observation
 from worker.observe.temporal_check import temporal_check
+from worker.outgoing import Outgoing
 from worker.recording import Recorder
 from worker.room_settings import (
     database_limits,
@@ -64,8 +68,8 @@ class Service:
     database: Database
     source: RedisStreamSource
     consumer: Consumer
-    dispatcher: Dispatcher
-    sink: Dispatcher | RemoteDispatcher
+    outgoing: Outgoing
+    sink: Outgoing | RemoteDispatcher
     activities: WaitActivities
     sweeper: Sweeper
     retention: Retention
@@ -101,8 +105,8 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
         backlogs = _backlogs(ground)
         source = _source(ground, backlogs)
         matcher = Matcher(database, matching(settings, ground.owner))
-        dispatcher = _dispatcher(ground)
-        sink = dispatcher if Role.DELIVERY in settings.roles else RemoteDispatcher(database)
+        outgoing = Outgoing(_dispatcher(ground), _launcher(ground))
+        sink = outgoing if Role.DELIVERY in settings.roles else RemoteDispatcher(database)
         runs = TemporalRuns(ground.temporal, settings.signal_timeout)
         yield Service(
             settings=settings,
@@ -111,7 +115,7 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
             database=database,
             source=source,
             consumer=_consumer(ground, source, _recorder(ground, matcher), sink),
-            dispatcher=dispatcher,
+            outgoing=outgoing,
             sink=sink,
             activities=WaitActivities(observation.waits(Waits(database)), sink.wake),
             sweeper=_sweeper(ground),
@@ -172,6 +176,15 @@ def _dispatcher(ground: _Ground) -> Dispatcher:
     return dispatcher
 
 
+def _launcher(ground: _Ground) -> Launcher:
+    settings = ground.settings
+    return Launcher(
+        LaunchStore(ground.database, ground.owner, settings.delivery_lease),
+        TemporalStarter(ground.temporal, settings.signal_timeout),
+        LaunchLimits(concurrency=settings.delivery_concurrency, backoff=ground.backoff),
+    )
+
+
 def _recorder(ground: _Ground, matcher: Matcher) -> Recorder:
     dead_letters = RedisDeadLetters(ground.connect)
     ground.stack.push_async_callback(dead_letters.aclose)
@@ -189,7 +202,7 @@ def _consumer(
     ground: _Ground,
     source: RedisStreamSource,
     recorder: Recorder,
-    sink: Dispatcher | RemoteDispatcher,
+    sink: Outgoing | RemoteDispatcher,
 ) -> Consumer:
     settings, observation = ground.settings, ground.observation
     return Consumer(
@@ -217,7 +230,7 @@ def _sweeper(ground: _Ground) -> Sweeper:
 def _api(
     ground: _Ground,
     matcher: Matcher,
-    sink: Dispatcher | RemoteDispatcher,
+    sink: Outgoing | RemoteDispatcher,
     backlogs: StreamBacklogs,
 ) -> Parts:
     desk = DeadLetterDesk(ground.connect)

@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -37,11 +38,16 @@ def rules_from_text(text: str) -> Rules:
     """The rules in the JSON text of `RULES_VARIABLE`; none when it is blank."""
     if not text.strip():
         return NO_RULES
-    return _compiled(text, _read_json, RULES_VARIABLE)
+    return _compiled(partial(_read, text, _read_json, RULES_VARIABLE), RULES_VARIABLE)
 
 
 def rules_from_file(path: Path) -> Rules:
     """The rules in a file; its suffix says the format. Raises `RulesError`."""
+    return _compiled(partial(document_from_file, path), str(path))
+
+
+def document_from_file(path: Path) -> object:
+    """What a file holds, whatever is meant by it. Raises `RulesError`."""
     source = str(path)
     read = _READERS.get(path.suffix.lower())
     if read is None:
@@ -54,7 +60,7 @@ def rules_from_file(path: Path) -> Rules:
         raise RulesError([f"cannot be read: {error.strerror}"], source=source) from error
     except UnicodeDecodeError as error:
         raise RulesError([f"is not UTF-8: byte {error.start}"], source=source) from None
-    return _compiled(text, read, source)
+    return _read(text, read, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +109,22 @@ class _WrongSyntax(Exception):
     """The text is not what its format asks for; the message says where."""
 
 
-def _compiled(text: str, read: Callable[[str], object], source: str) -> Rules:
+def _compiled(document: Callable[[], object], source: str) -> Rules:
+    try:
+        return compile_rules(document())
+    except RulesError as error:
+        raise RulesError(error.errors, source=source) from None
+
+
+def _read(text: str, read: Callable[[str], object], source: str) -> object:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_RULES_BYTES:
         raise RulesError([f"larger than {MAX_RULES_BYTES} bytes"], source=source)
     try:
-        return compile_rules(read(text))
+        return read(text)
     except _WrongSyntax as error:
         raise RulesError([str(error)], source=source) from None
     except RecursionError:
         raise RulesError(["nested too deeply"], source=source) from None
-    except RulesError as error:
-        raise RulesError(error.errors, source=source) from None
 
 
 def _read_json(text: str) -> object:
@@ -132,7 +143,7 @@ def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         if name in members:
             # JSON readers let the last one win silently: half of somebody's rules would be gone.
-            raise _WrongSyntax(f"{name}: the name stands in the rules twice")
+            raise _WrongSyntax(f"{name}: the name stands there twice")
         members[name] = value
     return members
 
@@ -159,9 +170,7 @@ class _StrictLoader(yaml.SafeLoader):
                 # Merged mappings are copied: a short file could grow beyond all memory.
                 raise _WrongSyntax(f"the merge key '<<' in line {line} is not allowed")
             if isinstance(name, yaml.ScalarNode) and name.value in names:
-                raise _WrongSyntax(
-                    f"{name.value}: the name stands in the rules twice (line {line})"
-                )
+                raise _WrongSyntax(f"{name.value}: the name stands there twice (line {line})")
             names.add(str(name.value))
         return super().construct_mapping(node, deep)
 

@@ -68,7 +68,7 @@ async def run_roles(service: Service, stopping: asyncio.Event) -> None:
                 foreground.create_task(_serve_api(service, stopping))
             foreground.create_task(_until_set(stopping))
         if Role.DELIVERY in roles:
-            await service.dispatcher.drain(service.settings.shutdown_grace / 2)
+            await service.outgoing.drain(service.settings.shutdown_grace / 2)
         await cancel(background)
 
 
@@ -94,7 +94,7 @@ def _background(service: Service) -> list[Coroutine[Any, Any, None]]:
     if Role.DELIVERY in settings.roles:
         url = settings.database_url.get_secret_value()
         come_by = service.observation.listener.beat
-        loops.append(listen(url, service.dispatcher.wake, service.backoff, come_by))
+        loops.append(listen(url, service.outgoing.wake, service.backoff, come_by))
     if Role.SWEEPER in settings.roles:
         loops.append(sweep_for_ever(service.sweeper, wake, settings.sweep_period))
         loops.append(keep_for_ever(service.retention, settings.retention_period))

@@ -24,6 +24,7 @@ from worker.api import (
     exports,
     publishing,
     replaying,
+    triggers,
     waits,
 )
 from worker.api.answers import ProblemShown
@@ -61,6 +62,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     waits.router,
     deliveries.router,
     dead_letters.router,
+    triggers.router,
 )
 Handler = Callable[[Request, Any], Awaitable[Response]]
 

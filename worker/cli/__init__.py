@@ -26,6 +26,7 @@ from worker.cli.showing_settings import settings_command
 from worker.cli.status import status_command
 from worker.cli.tail import export_command, tail_command
 from worker.cli.tokens import tokens_app
+from worker.cli.triggers import triggers_app
 
 INTERRUPTED: Final = 130
 """What shells report for a program that Ctrl-C ended."""
@@ -51,6 +52,7 @@ app.add_typer(explain_app, name="explain")
 app.add_typer(rules_app, name="rules")
 app.add_typer(events_app, name="events")
 app.add_typer(waits_app, name="waits")
+app.add_typer(triggers_app, name="triggers")
 app.add_typer(dlq_app, name="dlq")
 app.command("publish")(publish_command)
 app.command("tail")(tail_command)

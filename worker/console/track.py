@@ -227,6 +227,7 @@ def _launch(launch: LaunchRecord) -> Branch:
     words: dict[str, tuple[str, Signal]] = {
         "launched": ("Started", "clear"),
         "pending": ("About to start", "caution"),
+        "skipped": ("Started nothing", "idle"),
     }
     title, signal = words.get(launch.status, ("Could not start", "stop"))
     why = ": ".join(filter(None, (launch.reason, launch.detail)))

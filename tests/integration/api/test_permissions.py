@@ -9,10 +9,12 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from correlation.triggers import compile_trigger
 from ingress.entry import EntryId, StreamName
 from ingress.letter import DeadLetter
 from routing.faults import DatabaseUnavailable
 from routing.tokens import Scope, create_token, revoke_token
+from routing.triggers import apply_triggers
 from tests.builders import a_wait
 from tests.integration.api.caller import Api, FakeDeadLetters
 from tests.rows import execute, one_row
@@ -69,6 +71,18 @@ REQUESTS: Final[Mapping[tuple[str, str], tuple[str, Any, set[Scope]]]] = {
         None,
         {OPERATE, ADMIN},
     ),
+    ("GET", "/triggers"): ("/triggers?tenant=acme", None, {READ, OPERATE, ADMIN}),
+    ("GET", "/triggers/{trigger_id}"): ("/triggers/known", None, {READ, OPERATE, ADMIN}),
+    ("PUT", "/triggers/{trigger_id}"): (
+        "/triggers/known?tenant=acme",
+        {"event": "A", "workflow": "W", "task_queue": "q"},
+        {OPERATE, ADMIN},
+    ),
+    ("POST", "/triggers/{trigger_id}/disable"): (
+        "/triggers/known/disable",
+        {"reason": "r"},
+        {OPERATE, ADMIN},
+    ),
 }
 OBJECTS: Final = {path for path in REQUESTS if "{" in path[1]}
 
@@ -78,6 +92,8 @@ async def filled(api: Api, letters: FakeDeadLetters) -> Api:
     """One of each thing, of acme's."""
     await api.register(a_wait(key=7, wait_id="known", workflow_id="known"))
     await api.record(key=7, event_id="known")
+    definition = {"tenant": "acme", "event": "A", "workflow": "W", "task_queue": "q"}
+    await apply_triggers(api.database, [compile_trigger("known", definition)], actor="test")
     fields = {b"tenant": b"acme", b"event_id": b"poison", b"event_type": b"A"}
     letters.letters.append(
         DeadLetter(EntryId("5-0"), StreamName("s"), EntryId("1-0"), "poison", "d", fields)
@@ -212,7 +228,8 @@ async def test_what_an_operator_does_is_written_down_with_actor_and_reason(
     assert closed.json()["status"] == "closed"
     row = one_row(
         database_url,
-        "SELECT tenant_id, actor, action, target_id, reason FROM workflow_operator_actions",
+        "SELECT tenant_id, actor, action, target_id, reason FROM workflow_operator_actions"
+        " WHERE target_kind = 'wait'",
     )
     assert row == ("acme", "token:Dana", "close_wait", "known", "the run was reset")
 

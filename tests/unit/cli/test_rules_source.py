@@ -81,8 +81,8 @@ def test_a_wrong_entry_is_named_with_its_source() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
-        ("r.json", '{"A": "x", "A": "y"}', "A: the name stands in the rules twice"),
-        ("r.yaml", "A: x\nB: y\nA: z\n", "A: the name stands in the rules twice (line 3)"),
+        ("r.json", '{"A": "x", "A": "y"}', "A: the name stands there twice"),
+        ("r.yaml", "A: x\nB: y\nA: z\n", "A: the name stands there twice (line 3)"),
         ("r.toml", 'A = "x"\nA = "y"\n', "line 2"),
         ("r.json", '{"A":\n nope}', "invalid JSON in line 2, column 2"),
         ("r.json", "", "invalid JSON in line 1"),

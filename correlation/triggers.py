@@ -1,0 +1,299 @@
+"""Triggers: which workflow an event of a name starts, with which input, and when.
+
+A trigger's input is made of paths into the payload, of the event's own fields and of constants;
+its conditions (`where`) are paths with the values that are accepted there. Both are compiled once
+and then only walked, as derivation paths are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from correlation.event import EventName, JsonScalar, TenantId
+from correlation.exact_json import json_fault
+from correlation.path import ABSENT, Absent, DerivationPath, PathError, compile_path
+from pointsman.contract import MAX_EVENT_NAME_BYTES, MAX_TENANT_BYTES
+
+MAX_TEMPORAL_NAME_BYTES: Final = 1000
+"""Temporal's default limit for workflow types and task queues."""
+MAX_MEMBERS: Final = 256
+_TRIGGER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_KNOWN: Final = (
+    "tenant",
+    "event",
+    "workflow",
+    "task_queue",
+    "input",
+    "where",
+    "only_without_wait",
+    "enabled",
+)
+
+
+class TriggersError(ValueError):
+    """Triggers that cannot be used: every fault with its trigger, field and fix.
+
+    `source` says where they came from (a file), if that is known.
+    """
+
+    def __init__(self, errors: Sequence[str], *, source: str | None = None) -> None:
+        self.errors: tuple[str, ...] = tuple(errors)
+        self.source = source
+        heading = f"{source}: " if source else ""
+        super().__init__(heading + "; ".join(self.errors))
+
+
+class EventField(StrEnum):
+    """What of an event besides its payload an input may hold."""
+
+    ID = "id"
+    NAME = "name"
+    TENANT = "tenant"
+    KEY = "key"
+    """The primary correlation key; null while the event is unresolved."""
+    OCCURRED_AT = "occurred_at"
+
+
+@dataclass(frozen=True, slots=True)
+class FromPath:
+    """What stands at a path of the payload; a list when the path branches."""
+
+    path: DerivationPath
+    default: Any | Absent = ABSENT
+    """Stands in where nothing does; without it the member is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromEvent:
+    """One of the event's own fields."""
+
+    field: EventField
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Always the same JSON value."""
+
+    value: Any
+
+
+Source: TypeAlias = FromPath | FromEvent | Constant
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A path at which one of the accepted values has to stand."""
+
+    path: DerivationPath
+    accepted: tuple[JsonScalar | float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputMapping:
+    """How the workflow's one argument is made; without members it is the whole event."""
+
+    members: Mapping[str, Source]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """An event of this name starts a workflow of this type."""
+
+    tenant: TenantId
+    trigger_id: str
+    event_name: EventName
+    workflow_type: str
+    task_queue: str
+    input: InputMapping = field(default_factory=lambda: InputMapping({}))
+    where: tuple[Condition, ...] = ()
+    only_without_wait: bool = False
+    """Start or resume: it launches only when no wait took the event as it came."""
+    enabled: bool = True
+
+
+def compile_triggers(document: object) -> tuple[Trigger, ...]:
+    """Compile a file's `{tenant?, triggers: {id: definition}}`; raises TriggersError.
+
+    The file's `tenant` stands for every trigger that names none of its own.
+    """
+    if not isinstance(document, Mapping) or not isinstance(document.get("triggers"), Mapping):
+        raise TriggersError(
+            ["the file needs a table `triggers` with one entry per trigger: [triggers.onboarding]"]
+        )
+    faults = [
+        f"{name}: unknown; the file holds `tenant` and `triggers` only"
+        for name in document
+        if name not in {"tenant", "triggers"}
+    ]
+    triggers: list[Trigger] = []
+    for trigger_id, definition in document["triggers"].items():
+        try:
+            triggers.append(compile_trigger(trigger_id, definition, document.get("tenant")))
+        except TriggersError as error:
+            faults.extend(f"{trigger_id}: {fault}" for fault in error.errors)
+    if faults:
+        raise TriggersError(faults)
+    return tuple(triggers)
+
+
+def compile_trigger(trigger_id: object, definition: object, tenant: object = None) -> Trigger:
+    """Compile one definition; raises TriggersError whose errors begin with the field."""
+    faults: list[str] = []
+    if not isinstance(trigger_id, str) or not _TRIGGER_ID.fullmatch(trigger_id):
+        faults.append(
+            "id: must be 1 to 100 ASCII letters, digits, '.', '_' and '-', beginning with a "
+            "letter or digit; rename the trigger"
+        )
+    if not isinstance(definition, Mapping):
+        raise TriggersError([*faults, "must be a table with event, workflow and task_queue"])
+    known = ", ".join(_KNOWN)
+    faults += [
+        f"{name!s:.80}: unknown; known are {known}" for name in definition if name not in _KNOWN
+    ]
+    read = _Reader({"tenant": tenant, **definition}, faults)
+    trigger = Trigger(
+        tenant=TenantId(read.text("tenant", MAX_TENANT_BYTES)),
+        trigger_id=str(trigger_id),
+        event_name=EventName(read.text("event", MAX_EVENT_NAME_BYTES)),
+        workflow_type=read.text("workflow", MAX_TEMPORAL_NAME_BYTES),
+        task_queue=read.text("task_queue", MAX_TEMPORAL_NAME_BYTES),
+        input=InputMapping(dict(read.members("input", _source))),
+        where=tuple(condition for _, condition in read.members("where", _condition)),
+        only_without_wait=read.flag("only_without_wait", default=False),
+        enabled=read.flag("enabled", default=True),
+    )
+    if faults:
+        raise TriggersError(faults)
+    return trigger
+
+
+def definition_of(trigger: Trigger) -> dict[str, Any]:
+    """The definition that compiles to the trigger, without its id and tenant."""
+    return {
+        "event": trigger.event_name,
+        "workflow": trigger.workflow_type,
+        "task_queue": trigger.task_queue,
+        "input": input_definition(trigger.input),
+        "where": where_definition(trigger.where),
+        "only_without_wait": trigger.only_without_wait,
+        "enabled": trigger.enabled,
+    }
+
+
+def input_definition(mapping: InputMapping) -> dict[str, dict[str, Any]]:
+    """The mapping as it was written."""
+    return {name: _written(source) for name, source in mapping.members.items()}
+
+
+def where_definition(where: Sequence[Condition]) -> dict[str, list[Any]]:
+    """The conditions as they were written."""
+    return {condition.path.text: list(condition.accepted) for condition in where}
+
+
+def _written(source: Source) -> dict[str, Any]:
+    match source:
+        case FromPath(path, default):
+            written: dict[str, Any] = {"path": path.text}
+            return written if isinstance(default, Absent) else {**written, "default": default}
+        case FromEvent(field=event_field):
+            return {"event": event_field.value}
+        case Constant(value):
+            return {"value": value}
+
+
+class _Fault(ValueError):
+    """What is wrong with one member, and the fix."""
+
+
+class _Reader:
+    """Reads a definition's fields and collects what is wrong with them."""
+
+    def __init__(self, definition: Mapping[str, Any], faults: list[str]) -> None:
+        self._definition = definition
+        self._faults = faults
+
+    def text(self, name: str, longest: int) -> str:
+        value = self._definition.get(name)
+        if value is None:
+            self._faults.append(f"{name}: missing; add it")
+        elif not isinstance(value, str) or not value.strip():
+            self._faults.append(f"{name}: must be a text that is not blank")
+        elif any(ord(c) < 0x20 or ord(c) == 0x7F or "\ud800" <= c <= "\udfff" for c in value):
+            self._faults.append(f"{name}: holds a control character or half a surrogate pair")
+        elif len(value.strip().encode()) > longest:
+            self._faults.append(f"{name}: is longer than {longest} bytes of UTF-8; shorten it")
+        else:
+            return value.strip()
+        return ""
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self._definition.get(name, default)
+        if not isinstance(value, bool):
+            self._faults.append(f"{name}: must be true or false, without quotes")
+            return default
+        return value
+
+    def members(self, name: str, compiled: Callable[[str, Any], Any]) -> Iterator[tuple[str, Any]]:
+        table = self._definition.get(name)
+        if table is None or table == {}:
+            return
+        if not isinstance(table, Mapping) or not all(isinstance(key, str) for key in table):
+            self._faults.append(f"{name}: must be a table; leave it out to do without")
+            return
+        if len(table) > MAX_MEMBERS:
+            self._faults.append(f"{name}: holds more than {MAX_MEMBERS} members")
+            return
+        for member, value in table.items():
+            try:
+                yield member, compiled(member, value)
+            except _Fault as fault:
+                self._faults.append(f"{name}.{member:.200}: {fault}")
+
+
+def _source(member: str, value: Any) -> Source:
+    if fault := json_fault(member):
+        raise _Fault(f"the member's name {fault}; change it")
+    if not isinstance(value, Mapping):
+        raise _Fault('write {path = "…"}, {event = "…"} or {value = …}')
+    match dict(value):
+        case {"path": path, **rest} if set(rest) <= {"default"}:
+            default = rest.get("default", ABSENT)
+            return FromPath(_path(path), default if default is ABSENT else _checked(default))
+        case {"event": name, **rest} if not rest:
+            if name not in [one.value for one in EventField]:
+                raise _Fault(f"event must be one of {', '.join(EventField)}")
+            return FromEvent(EventField(name))
+        case {"value": constant, **rest} if not rest:
+            return Constant(_checked(constant))
+        case _:
+            raise _Fault("needs exactly one of path (with or without default), event and value")
+
+
+def _condition(member: str, value: Any) -> Condition:
+    accepted = value if isinstance(value, list | tuple) else [value]
+    if not accepted:
+        raise _Fault("accepts nothing: list at least one value")
+    for one in accepted:
+        if not isinstance(_checked(one), str | int | float | Decimal | None):
+            raise _Fault("compares with texts, numbers, true, false and null only")
+    return Condition(_path(member), tuple(accepted))
+
+
+def _checked(value: Any) -> Any:
+    if fault := json_fault(value):
+        raise _Fault(f"the value {fault}; write another (a time as a text in quotes)")
+    return value
+
+
+def _path(text: object) -> DerivationPath:
+    if not isinstance(text, str):
+        raise _Fault("a path must be a text; put it in quotes")
+    try:
+        return compile_path(text, rule="trigger")
+    except PathError as error:
+        raise _Fault(f"{text!r:.200}: {error}") from None

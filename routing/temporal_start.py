@@ -1,0 +1,111 @@
+"""Starting workflows through Temporal's own API, so that a repetition starts nothing twice.
+
+The SDK draws a random request id for each start; ours is derived from the launch. Together with
+the derived workflow id and the refusal of duplicates a launch happens once, for as long as
+Temporal keeps the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from temporalio.api.common.v1 import Header, Memo, Payload, Payloads, WorkflowType
+from temporalio.api.enums.v1 import WorkflowIdReusePolicy
+from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailure
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from correlation.reason import Reason
+from routing.incoming import RunId
+from routing.launches import Launch, Launched, LaunchResult, launch_id
+from routing.signalling import Delivered, Refused, TryAgain
+from routing.temporal import IDENTITY, classify
+
+_JSON_PLAIN: Final = {"encoding": b"json/plain"}
+_NO_DUPLICATES: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+
+
+class TemporalStarter:
+    """Starts workflows in one namespace."""
+
+    def __init__(self, client: Client, timeout: timedelta = timedelta(seconds=5)) -> None:
+        self._service = client.workflow_service
+        self._namespace = client.namespace
+        self._timeout = timeout
+
+    async def start(self, launch: Launch) -> LaunchResult:
+        """Start the workflow; a task queue that nobody serves yet is no reason not to."""
+        request = _request(launch, self._namespace)
+        try:
+            answer = await self._service.start_workflow_execution(
+                request, retry=False, timeout=self._timeout
+            )
+        except RPCError as error:
+            return classify_start(error, request.request_id)
+        except RuntimeError as error:
+            # The lazy client's first connection: any failure of it is a bare RuntimeError.
+            return TryAgain(Reason.TEMPORAL_UNAVAILABLE, str(error), outage=True)
+        return Launched(RunId(answer.run_id))
+
+
+def _request(launch: Launch, namespace: str) -> StartWorkflowExecutionRequest:
+    memo = {
+        "pointsman.tenant": launch.tenant,
+        "pointsman.trigger": launch.trigger_id,
+        "pointsman.event_id": launch.event_id,
+    }
+    return StartWorkflowExecutionRequest(
+        namespace=namespace,
+        workflow_id=launch.workflow_id,
+        workflow_type=WorkflowType(name=launch.workflow_type),
+        task_queue=TaskQueue(name=launch.task_queue),
+        input=Payloads(payloads=[_json(launch.argument)]),
+        identity=IDENTITY,
+        request_id=launch_id(launch.tenant, launch.event_id, launch.trigger_id),
+        workflow_id_reuse_policy=_NO_DUPLICATES,
+        memo=Memo(fields={name: _json(json.dumps(text)) for name, text in memo.items()}),
+        header=Header(fields=_trace_header(launch)),
+    )
+
+
+def _json(text: str) -> Payload:
+    return Payload(metadata=_JSON_PLAIN, data=text.encode())
+
+
+def _trace_header(launch: Launch) -> Mapping[str, Payload]:
+    """The W3C trace context where Temporal's OpenTelemetry interceptor reads it."""
+    if launch.traceparent is None:
+        return {}
+    carrier = {"traceparent": launch.traceparent}
+    if launch.tracestate is not None:
+        carrier["tracestate"] = launch.tracestate
+    return {"_tracer-data": _json(json.dumps(carrier))}
+
+
+def classify_start(error: RPCError, request_id: str) -> LaunchResult:
+    """What Temporal's answer to a start means for the launch."""
+    if error.status is RPCStatusCode.ALREADY_EXISTS:
+        return _already_started(error, request_id)
+    result = classify(error)
+    match result:
+        case Refused(reason=Reason.RUN_NOT_FOUND, detail=detail):
+            # A start has no run that could be missing: whatever is, may appear.
+            return TryAgain(Reason.TEMPORAL_ERROR, detail, outage=False)
+        case Delivered():
+            raise AssertionError("an error of Temporal's is no success")
+        case _:
+            return result
+
+
+def _already_started(error: RPCError, request_id: str) -> Launched:
+    for detail in error.grpc_status.details:
+        failure = WorkflowExecutionAlreadyStartedFailure()
+        if detail.Is(failure.DESCRIPTOR) and detail.Unpack(failure):
+            by_another = failure.start_request_id != request_id
+            return Launched(RunId(failure.run_id) if failure.run_id else None, by_another)
+    return Launched(None, by_another=True)

@@ -1,0 +1,238 @@
+"""`/v1/triggers`: which events start which workflows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from correlation.triggers import Trigger, TriggersError, compile_trigger
+from routing.triggers import (
+    FROM_THE_BEGINNING,
+    TriggerLine,
+    apply_triggers,
+    disable_trigger,
+    list_triggers,
+)
+from worker.api.answers import ONE, READING, documented
+from worker.api.authentication import Operator, PartsOf, Reader
+from worker.api.cursors import cursor_text, damaged_cursor, read_cursor
+from worker.api.parts import Parts
+from worker.api.principal import Principal
+from worker.api.problems import Problem
+from worker.api.reading import (
+    OneTenant,
+    PageParameters,
+    Tenant,
+    Text,
+    ambiguous,
+    answer,
+    not_found,
+)
+
+router = APIRouter(tags=["triggers"])
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TriggerShown(_Answer):
+    """One trigger."""
+
+    tenant: str
+    trigger_id: str
+    event: str
+    workflow: str
+    task_queue: str
+    input: dict[str, Any] = Field(
+        description="Member → {path, default?}, {event} or {value}; empty: the whole event."
+    )
+    where: dict[str, Any] = Field(description="Path → the values of which one has to stand there.")
+    only_without_wait: bool
+    enabled: bool
+    version: int
+    updated_at: datetime
+
+
+class TriggerPage(_Answer):
+    """Triggers by tenant and id."""
+
+    triggers: list[TriggerShown]
+    next: str | None
+
+
+class TriggerApplied(_Answer):
+    """What applying a trigger did."""
+
+    tenant: str
+    trigger_id: str
+    change: str = Field(description="`created`, `changed` or `unchanged`.")
+    version: int
+
+
+class TriggerParameters(PageParameters):
+    """Which triggers, and which page of them."""
+
+    tenant: Tenant = None
+    name: Annotated[Text | None, Field(description="The name of the event.")] = None
+
+
+class ApplyParameters(OneTenant):
+    """Whose trigger, and whether only to check it."""
+
+    dry_run: Annotated[bool, Field(description="Only say what would change.")] = False
+    reason: Annotated[Text | None, Field(description="Stands in the audit.")] = None
+
+
+class TriggerDefinition(BaseModel):
+    """What a trigger is made of; the file that `pointsman triggers apply` reads has the same."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    event: Any = Field(description="The event's name.")
+    workflow: Any = Field(description="The workflow's type.")
+    task_queue: Any
+    input: Any = None
+    where: Any = None
+    only_without_wait: Any = False
+    enabled: Any = True
+
+
+class DisableOrder(BaseModel):
+    """Why it is disabled."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Annotated[Text, Field(description="Stands in the audit beside who disabled it.")]
+
+
+TriggerId = Annotated[str, Field(max_length=100)]
+
+
+@router.get("/triggers", summary="List triggers", responses=documented(TriggerPage, "", *READING))
+async def show_triggers(
+    parts: PartsOf, caller: Reader, wanted: Annotated[TriggerParameters, Query()]
+) -> Response:
+    """Triggers by tenant and id, disabled ones, too."""
+    tenants = caller.reach(wanted.tenant)
+    after = _after(wanted.cursor)
+    async with parts.reading(tenants) as connection:
+        lines = await list_triggers(
+            connection, tenants, event_name=wanted.name, after=after, limit=wanted.limit + 1
+        )
+    shown = lines[: wanted.limit]
+    more = len(lines) > len(shown)
+    following = cursor_text((shown[-1].tenant, shown[-1].trigger_id)) if more else None
+    return answer({"triggers": shown, "next": following})
+
+
+@router.get(
+    "/triggers/{trigger_id}", summary="One trigger", responses=documented(TriggerShown, "", *ONE)
+)
+async def show_trigger(
+    parts: PartsOf, caller: Reader, trigger_id: TriggerId, wanted: Annotated[OneTenant, Query()]
+) -> Response:
+    """One trigger as it stands."""
+    return answer(await _one_trigger(parts, caller, trigger_id, wanted.tenant))
+
+
+@router.put(
+    "/triggers/{trigger_id}",
+    summary="Create or change a trigger",
+    responses=documented(TriggerApplied, "", *ONE),
+)
+async def put_trigger(
+    parts: PartsOf,
+    caller: Operator,
+    trigger_id: TriggerId,
+    definition: TriggerDefinition,
+    wanted: Annotated[ApplyParameters, Query()],
+) -> Response:
+    """Applying the same again changes nothing; who changed it stands in the audit."""
+    tenant = _tenant(caller, wanted.tenant)
+    trigger = _compiled(trigger_id, definition, tenant)
+    [applied] = await apply_triggers(
+        parts.database,
+        [trigger],
+        actor=caller.actor,
+        reason=wanted.reason,
+        dry_run=wanted.dry_run,
+        behind_wall=tenant,
+    )
+    return answer(applied)
+
+
+@router.post(
+    "/triggers/{trigger_id}/disable",
+    summary="Let a trigger launch nothing any more",
+    responses=documented(TriggerShown, "", *ONE),
+)
+async def post_disable(
+    parts: PartsOf,
+    caller: Operator,
+    trigger_id: TriggerId,
+    order: DisableOrder,
+    wanted: Annotated[OneTenant, Query()],
+) -> Response:
+    """Launches that are under way go on; repeating it changes nothing."""
+    found = await _one_trigger(parts, caller, trigger_id, wanted.tenant)
+    async with parts.reading([found.tenant]) as connection:
+        line = await disable_trigger(
+            connection, found.tenant, trigger_id, actor=caller.actor, reason=order.reason
+        )
+    return answer(line)
+
+
+def _tenant(caller: Principal, given: str | None) -> str:
+    tenant = given or caller.only_tenant
+    if tenant is None:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "the request does not say whose trigger it is",
+            field="tenant",
+            fix="add ?tenant=…",
+        )
+    if not caller.sees(tenant):
+        raise not_found("trigger")
+    return tenant
+
+
+def _compiled(trigger_id: str, definition: TriggerDefinition, tenant: str) -> Trigger:
+    given = definition.model_dump(exclude_unset=True)
+    try:
+        if "tenant" in given:
+            raise TriggersError(["tenant: unknown; say whose it is with ?tenant=…"])
+        return compile_trigger(trigger_id, given, tenant)
+    except TriggersError as error:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"the trigger cannot be used: {error}",
+            field=error.errors[0].partition(":")[0],
+            fix="correct what the detail names",
+        ) from None
+
+
+def _after(cursor: str | None) -> tuple[str, str]:
+    read = read_cursor(cursor)
+    if read is None:
+        return FROM_THE_BEGINNING
+    if len(read) != len(FROM_THE_BEGINNING):
+        raise damaged_cursor()
+    return str(read[0]), str(read[1])
+
+
+async def _one_trigger(
+    parts: Parts, caller: Principal, trigger_id: str, tenant: str | None
+) -> TriggerLine:
+    tenants = caller.reach_of_object(tenant)
+    async with parts.reading(tenants) as connection:
+        found = await list_triggers(connection, tenants, trigger_id=trigger_id, limit=2)
+    if not found:
+        raise not_found("trigger")
+    if len(found) > 1:
+        raise ambiguous("a trigger")
+    return found[0]
