@@ -15,7 +15,7 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from pointsman.contract import EVENT_SIGNAL, REGISTER_WAIT
 from pointsman.workflow import wait_for_event
@@ -93,7 +93,14 @@ async def work(address: str, namespace: str, task_queue: str) -> None:
     while True:
         try:
             client = await Client.connect(address, namespace=namespace)
-            worker = Worker(client, task_queue=task_queue, workflows=[Collector, OneShot])
+            worker = Worker(
+                client,
+                task_queue=task_queue,
+                workflows=[Collector, OneShot],
+                # A sandbox of its own for each of hundreds of workflows is most of their work, and
+                # on a busy machine takes longer than Temporal's two seconds for a task.
+                workflow_runner=UnsandboxedWorkflowRunner(),
+            )
             await worker.run()
         except (RuntimeError, RPCError, OSError) as error:
             print(f"the worker starts again after: {error}", file=sys.stderr)  # noqa: T201
