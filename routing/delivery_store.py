@@ -85,16 +85,17 @@ class DeliveryStore:
         what an exclusive wait cannot be sent is offered to the next in line. Raises
         DatabaseUnavailable; settling the same again is harmless.
         """
+        parameters = {"owner": self._owner, **_columns(settlements)}
         refused = [each for each in settlements if each.status is DeliveryStatus.DEAD]
+        if not refused:
+            await self._database.at_once(SETTLE_DELIVERIES, parameters)
+            return []
         waits = {(each.delivery.tenant, each.delivery.wait_id) for each in refused}
         async with waits_locked(self._database, waits) as connection:
             await connection.execute(PLAN_ONCE)
-            cursor = await connection.execute(
-                SETTLE_DELIVERIES, {"owner": self._owner, **_columns(settlements)}
-            )
+            cursor = await connection.execute(SETTLE_DELIVERIES, parameters)
             rows = await cursor.fetchall()
-            if refused:
-                await _give_up(connection, [row for row in rows if row[3] == "dead"])
+            await _give_up(connection, [row for row in rows if row[3] == "dead"])
         dead = {(row[0], row[1], row[2]) for row in rows if row[3] == "dead"}
         return [
             settlement

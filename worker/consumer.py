@@ -149,10 +149,12 @@ class Consumer:
         await self._pass_on([entry], await self._recorder.insist(refused))
 
     async def _pass_on(self, entries: Sequence[Entry | TrimmedEntry], recorded: Recorded) -> None:
-        """Acknowledge what is recorded, then hand over what came of it."""
-        if entries:
-            await self._source.acknowledge(entries)
-        await self._sink.submit(recorded.deliveries)
+        """Acknowledge what is recorded, and hand over what came of it meanwhile.
+
+        Both follow the commit, and neither needs the other: a delivery is a row already.
+        """
+        acknowledged = self._source.acknowledge(entries) if entries else _done()
+        await asyncio.gather(acknowledged, self._sink.submit(recorded.deliveries))
         if recorded.left_to_claim:
             self._sink.wake()
 
@@ -175,6 +177,10 @@ class Consumer:
                 return Recording(entry, _malformed(decoded, entry, origin, self._max_entry_bytes))
             case _:
                 assert_never(decoded)
+
+
+async def _done() -> None:
+    """What there is to await where there is nothing to do."""
 
 
 def _malformed(malformed: Malformed, entry: Entry, origin: Origin, limit: int) -> RejectedEntry:

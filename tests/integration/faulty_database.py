@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
-from routing.database import Connection, Database
+from psycopg.rows import TupleRow
+
+from routing.database import Connection, Database, Parameters
 from routing.faults import DatabaseUnavailable
 
 
@@ -42,6 +44,12 @@ class FaultyDatabase(Database):
                 await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         if fault is Fault.UNANSWERED:
             raise DatabaseUnavailable("the answer to the commit was lost")
+
+    async def at_once(self, statement: str, parameters: Parameters) -> list[TupleRow]:
+        """As the inner database's, in a transaction that may break."""
+        async with self.transaction() as connection:
+            cursor = await connection.execute(statement.encode(), parameters)
+            return await cursor.fetchall()
 
     def _due_fault(self) -> Fault:
         if self._fault is Fault.NONE or self._transactions_before:

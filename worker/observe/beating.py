@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from routing.database import Connection, Database
+from psycopg.rows import TupleRow
+
+from routing.database import Connection, Database, Parameters
 from worker.observe.heartbeat import Heartbeat
 
 
@@ -24,5 +26,13 @@ class BeatingDatabase(Database):
         try:
             async with self._database.transaction(tenant) as connection:
                 yield connection
+        finally:
+            self._heartbeat.beat()
+
+    async def at_once(self, statement: str, parameters: Parameters) -> list[TupleRow]:
+        """See `Database.at_once`."""
+        self._heartbeat.beat()
+        try:
+            return await self._database.at_once(statement, parameters)
         finally:
             self._heartbeat.beat()
