@@ -36,7 +36,6 @@ from routing.statements import (
     KNOWN_EVENTS,
     LOCK_KEYS,
     MATCH_EVENTS,
-    PLAN_ONCE,
     RECORD_REJECTED,
 )
 
@@ -91,8 +90,7 @@ class Matcher:
 
     async def _record_part(self, part: Part) -> Recorded:
         batch, firsts, unique = part.batch, part.firsts, part.unique
-        async with self._database.transaction() as connection:
-            await connection.execute(PLAN_ONCE)
+        async with self._database.hot_transaction() as connection:
             if part.locks is not None:
                 await connection.execute(LOCK_KEYS, {"hashes": part.locks})
             triggers = await look_up_triggers(connection, unique)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
@@ -35,7 +35,7 @@ class FaultyDatabase(Database):
         self._fault, self._transactions_before = fault, transactions_before
 
     @asynccontextmanager
-    async def transaction(self, tenant: str | None = None) -> AsyncIterator[Connection]:
+    async def transaction(self, tenant: str | None = None) -> AsyncGenerator[Connection]:
         """As the inner database's, and broken when its turn has come."""
         fault = self._due_fault()
         async with self._inner.transaction(tenant) as connection:
@@ -44,6 +44,12 @@ class FaultyDatabase(Database):
                 await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         if fault is Fault.UNANSWERED:
             raise DatabaseUnavailable("the answer to the commit was lost")
+
+    @asynccontextmanager
+    async def hot_transaction(self) -> AsyncGenerator[Connection]:
+        """As any other one."""
+        async with self.transaction() as connection:
+            yield connection
 
     async def at_once(self, statement: str, parameters: Parameters) -> list[TupleRow]:
         """As the inner database's, in a transaction that may break."""

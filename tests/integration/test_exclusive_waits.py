@@ -45,6 +45,11 @@ class SlowDatabase(Database):
             self.reached.set()
             await self.may_commit.wait()
 
+    @asynccontextmanager
+    async def hot_transaction(self) -> AsyncGenerator[Connection]:
+        async with self.transaction() as connection:
+            yield connection
+
 
 def an_exclusive_wait(key: str = "7", **terms: Any) -> Wait:
     return a_wait(key=key, cardinality=Cardinality.EXCLUSIVE, **terms)

@@ -29,6 +29,16 @@ class BeatingDatabase(Database):
         finally:
             self._heartbeat.beat()
 
+    @asynccontextmanager
+    async def hot_transaction(self) -> AsyncGenerator[Connection]:
+        """See `Database.hot_transaction`."""
+        self._heartbeat.beat()
+        try:
+            async with self._database.hot_transaction() as connection:
+                yield connection
+        finally:
+            self._heartbeat.beat()
+
     async def at_once(self, statement: str, parameters: Parameters) -> list[TupleRow]:
         """See `Database.at_once`."""
         self._heartbeat.beat()

@@ -83,6 +83,12 @@ class Counting(Database):
         async with super().transaction(tenant) as connection:
             yield connection
 
+    @asynccontextmanager
+    async def hot_transaction(self) -> AsyncGenerator[Connection]:
+        self.transactions += 1
+        async with super().hot_transaction() as connection:
+            yield connection
+
 
 @dataclass
 class Api:
