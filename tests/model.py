@@ -35,6 +35,7 @@ class ModelWait:
     stream: bool
     lookback: bool
     workflow: str
+    run: str | None = None
     position: int = 0
     open: bool = True
     expired: bool = False
@@ -138,8 +139,7 @@ class Model:
             wait.lookback
             and wait.key in event.keys
             and not any(
-                each.holds
-                or (each.wait.workflow == wait.workflow and each.disposition == "accepted")
+                each.holds or (each.disposition == "accepted" and _same_run(each.wait, wait))
                 for each in self._deliveries_of(event)
             )
         )
@@ -189,3 +189,10 @@ class Model:
 
     def _deliveries_of(self, event: ModelEvent) -> Iterable[ModelDelivery]:
         return [each for each in self.deliveries.values() if each.event is event]
+
+
+def _same_run(one: ModelWait, other: ModelWait) -> bool:
+    """Of the same workflow, and not certainly of two of its runs."""
+    return one.workflow == other.workflow and (
+        one.run == other.run or one.run is None or other.run is None
+    )
