@@ -48,6 +48,8 @@ class Reason(StrEnum):
     """The entry was removed from the stream while it was pending."""
     SCHEMA_INVALID = "schema_invalid"
     """The payload is not what the schema of its event name asks for."""
+    FOREIGN_TENANT = "foreign_tenant"
+    """The entry names another tenant than the one that its stream is bound to."""
     POISON = "poison"
     """Recording the entry fails by itself in a healthy database; it is dead-lettered."""
 

@@ -213,6 +213,7 @@ def _consumer(
         max_entry_bytes=settings.max_entry_bytes,
         grace=settings.shutdown_grace / 2,
         schemas=ground.schemas,
+        tenant=settings.stream_tenant,
     )
 
 

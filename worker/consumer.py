@@ -31,6 +31,7 @@ from worker.cancelling import cancel
 from worker.insistence import Insistence
 from worker.recording import Batch, Recorder, Recording, Refused
 from worker.schema_checks import checked
+from worker.stream_tenant import kept_within
 
 
 class DeliverySink(Protocol):
@@ -58,6 +59,7 @@ class Consumer:
         max_entry_bytes: int,
         grace: timedelta = timedelta(seconds=5),
         schemas: PayloadSchemas = NO_SCHEMAS,
+        tenant: str | None = None,
     ) -> None:
         self._source = source
         self._recorder = recorder
@@ -66,6 +68,7 @@ class Consumer:
         self._max_entry_bytes = max_entry_bytes
         self._grace = grace
         self._schemas = schemas
+        self._tenant = tenant
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set; what was read by then is recorded and acknowledged.
@@ -172,11 +175,12 @@ class Consumer:
                 raw = partial(raw_bytes, entry.fields)
                 resolution = resolve(decoded, rules)
                 incoming = IncomingEvent(decoded, resolution, origin, rules.version, raw)
-                return Recording(entry, checked(incoming, self._schemas))
+                content: IncomingEvent | RejectedEntry = checked(incoming, self._schemas)
             case Malformed():
-                return Recording(entry, _malformed(decoded, entry, origin, self._max_entry_bytes))
+                content = _malformed(decoded, entry, origin, self._max_entry_bytes)
             case _:
                 assert_never(decoded)
+        return Recording(entry, kept_within(self._tenant, content))
 
 
 async def _done() -> None:

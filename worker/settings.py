@@ -116,6 +116,13 @@ class Settings(TemporalSettings, HttpSettings, ObserveSettings, AuditSettings):
         min_length=1,
         description="Stream that is read; several are separated by commas.",
     )
+    stream_tenant: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=contract.MAX_TENANT_BYTES,
+        description="The one tenant whose events the streams may bring; others are rejected as "
+        "`foreign_tenant`. Unset: each entry's own word counts.",
+    )
     group: str = Field(
         default=contract.CONSUMER_GROUP,
         min_length=1,

@@ -33,7 +33,7 @@ LIMIT = 10_000
 
 
 class Rig:
-    def __init__(self, *readings: Reading) -> None:
+    def __init__(self, *readings: Reading, tenant: str | None = None) -> None:
         self.journal: list[str] = []
         self.source = FakeSource(readings, self.journal)
         self.ledger = FakeLedger(self.journal)
@@ -50,7 +50,12 @@ class Rig:
             sleep=self._sleep,
         )
         self.consumer = Consumer(
-            self.source, recorder, self.sink, lambda: NO_RULES, max_entry_bytes=LIMIT
+            self.source,
+            recorder,
+            self.sink,
+            lambda: NO_RULES,
+            max_entry_bytes=LIMIT,
+            tenant=tenant,
         )
 
     async def _sleep(self, seconds: float) -> None:
@@ -147,6 +152,22 @@ async def test_poison_is_acknowledged_after_it_was_set_aside() -> None:
 
     assert [letter[0].entry_id for letter in rig.dead_letters.letters] == ["2-0"]
     assert rig.source.acknowledged == ["1-0", "2-0"]
+
+
+async def test_a_stream_that_is_bound_to_a_tenant_brings_no_other_ones_events() -> None:
+    spoofed = an_entry(2, tenant="globex")
+    broken = an_entry(3, tenant="globex", payload_json="{")
+    rig = Rig(Reading([an_entry(1), spoofed, broken]), tenant="acme")
+
+    await rig.consumer.run_until_idle()
+
+    assert rig.ledger.events == ["event-1"]
+    assert [(each.tenant, each.outcome, each.reason) for each in rig.ledger.rejected] == [
+        ("acme", Outcome.REJECTED, Reason.FOREIGN_TENANT),
+        ("acme", Outcome.MALFORMED, Reason.INVALID_JSON),
+    ]
+    assert rig.ledger.rejected[0].raw == raw_bytes(spoofed.fields)
+    assert rig.source.acknowledged == ["1-0", "2-0", "3-0"]
 
 
 async def test_later_readings_do_not_wait_for_poison() -> None:
