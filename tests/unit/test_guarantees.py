@@ -34,6 +34,19 @@ def test_every_guarantee_names_tests_that_exist() -> None:
     assert sorted(missing) == []
 
 
+def test_every_promise_and_every_fault_names_its_test() -> None:
+    text = DOCUMENT.read_text()
+    promises, _, rest = text.partition("## What is promised")[2].partition("## Under which faults")
+    faults = rest.partition("## What is not promised")[0]
+
+    rows = [line for line in (promises + faults).splitlines() if line.startswith("| ")]
+    promised = [row for row in rows if not row.startswith(("| | promise", "| fault |"))]
+    unproven = [row for row in promised if not re.search(r"`(?:[\w/.]+::)?test_\w+`", row)]
+
+    assert len(promised) > 40
+    assert unproven == []
+
+
 def test_every_fault_is_named_in_the_guarantees() -> None:
     faults = {name for name in functions_in(FAULTS) if name.startswith("test_")}
 
