@@ -119,20 +119,49 @@ FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
 ORDER BY w.tenant_id, w.event_name, w.correlation_key, w.position LIMIT %(limit)s
 """
 
-# Index: workflow_run_waits_by_workflow when a workflow is asked for; otherwise the tenant's part
-# of the primary key is sorted. Positions are unique over all tenants.
-PAGE_OF_ALL_WAITS: Final = f"""
-SELECT {WAIT_COLUMNS}, w.position
-FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
+_WAITS_OF_WORKFLOW: Final = """(
     SELECT * FROM workflow_run_waits
-    WHERE tenant_id = t.tenant_id
-      AND (%(name)s::text IS NULL OR event_name = %(name)s)
-      AND (%(key)s::text IS NULL OR correlation_key = %(key)s)
-      AND (%(workflow_id)s::text IS NULL OR workflow_id = %(workflow_id)s)
-      AND (%(after_position)s::bigint IS NULL OR position < %(after_position)s)
-    ORDER BY position DESC LIMIT %(limit)s) AS w
+    WHERE tenant_id = t.tenant_id AND workflow_id = %(workflow_id)s)"""
+_WAITS_OF_KEY: Final = tuple(
+    f"""(
+    SELECT * FROM workflow_run_waits
+    WHERE tenant_id = t.tenant_id AND event_name = %(name)s AND correlation_key = %(key)s
+      AND status = '{status}')"""
+    for status in ("waiting", "closed")
+)
+_ALL_WAITS: Final = """(
+    SELECT * FROM workflow_run_waits WHERE tenant_id = t.tenant_id AND position > 0)"""
+_WAIT_FILTERS: Final = """
+          AND (%(name)s::text IS NULL OR event_name = %(name)s)
+          AND (%(key)s::text IS NULL OR correlation_key = %(key)s)
+          AND (%(workflow_id)s::text IS NULL OR workflow_id = %(workflow_id)s)"""
+
+
+def _newest(sources: tuple[str, ...], filters: str) -> str:
+    """The rows of one page: enough of each source, which is read in the order of its index."""
+    return " UNION ALL ".join(
+        f"""(
+        SELECT * FROM {source} AS s
+        WHERE (%(after_position)s::bigint IS NULL OR position < %(after_position)s) {filters}
+        ORDER BY position DESC LIMIT %(limit)s)"""
+        for source in sources
+    )
+
+
+def _page_of_all_waits(*sources: str) -> str:
+    return f"""
+SELECT {WAIT_COLUMNS}, w.position
+FROM unnest(%(tenants)s::text[]) AS t (tenant_id)
+CROSS JOIN LATERAL ({_newest(sources, _WAIT_FILTERS)}) AS w
 ORDER BY w.position DESC LIMIT %(limit)s
 """
+
+
+# Indexes: workflow_run_waits_by_workflow; workflow_run_waits_open and _closed, both in the order of
+# positions; workflow_run_waits_listed. Positions are unique over all tenants.
+PAGE_OF_WAITS_OF_WORKFLOW: Final = _page_of_all_waits(_WAITS_OF_WORKFLOW)
+PAGE_OF_WAITS_OF_KEY: Final = _page_of_all_waits(*_WAITS_OF_KEY)
+PAGE_OF_ALL_WAITS: Final = _page_of_all_waits(_ALL_WAITS)
 
 # Index: the primary key.
 ONE_WAIT: Final = f"""
@@ -156,32 +185,36 @@ _DELIVERIES_OF_WORKFLOW: Final = """(
 _PENDING_DELIVERIES: Final = """(
     SELECT * FROM workflow_event_deliveries
     WHERE tenant_id = t.tenant_id AND status = 'pending')"""
-_ALL_DELIVERIES: Final = "workflow_event_deliveries"
+_DEAD_DELIVERIES: Final = """(
+    SELECT * FROM workflow_event_deliveries
+    WHERE tenant_id = t.tenant_id AND status = 'dead')"""
+_SETTLED_DELIVERIES: Final = """(
+    SELECT * FROM workflow_event_deliveries
+    WHERE tenant_id = t.tenant_id AND status <> 'pending')"""
+_DELIVERY_FILTERS: Final = """
+          AND (%(status)s::text IS NULL OR status = %(status)s)
+          AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+          AND (%(event_id)s::text IS NULL OR event_id = %(event_id)s)
+          AND (%(wait_id)s::text IS NULL OR wait_id = %(wait_id)s)
+          AND (%(workflow_id)s::text IS NULL OR workflow_id = %(workflow_id)s)"""
 
 
-def _page_of_deliveries(source: str) -> str:
+def _page_of_deliveries(*sources: str) -> str:
     return f"""
 SELECT p.tenant_id AS tenant, p.event_id, p.wait_id, p.workflow_id, p.run_id, p.signal_name,
        p.correlation_key, p.cardinality, p.status, p.looked_back, p.attempts, p.reason, p.detail,
        p.disposition, p.created_at, p.due_at, p.delivered_at, p.disposed_at, p.position
-FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
-    SELECT * FROM {source} AS d
-    WHERE tenant_id = t.tenant_id
-      AND (%(status)s::text IS NULL OR status = %(status)s)
-      AND (%(reason)s::text IS NULL OR reason = %(reason)s)
-      AND (%(event_id)s::text IS NULL OR event_id = %(event_id)s)
-      AND (%(wait_id)s::text IS NULL OR wait_id = %(wait_id)s)
-      AND (%(workflow_id)s::text IS NULL OR workflow_id = %(workflow_id)s)
-      AND (%(after_position)s::bigint IS NULL OR position < %(after_position)s)
-    ORDER BY position DESC LIMIT %(limit)s) AS p
+FROM unnest(%(tenants)s::text[]) AS t (tenant_id)
+CROSS JOIN LATERAL ({_newest(sources, _DELIVERY_FILTERS)}) AS p
 ORDER BY p.position DESC LIMIT %(limit)s
 """
 
 
 # Indexes: the primary key, workflow_event_deliveries_by_wait, workflow_run_waits_by_workflow,
-# workflow_event_deliveries_due. Without any of these filters the tenant's deliveries are sorted.
+# a partial one of what is pending (which is sorted), workflow_event_deliveries_dead and _settled.
 DELIVERIES_OF_EVENT: Final = _page_of_deliveries(_DELIVERIES_OF_EVENT)
 DELIVERIES_OF_WAIT: Final = _page_of_deliveries(_DELIVERIES_OF_WAIT)
 DELIVERIES_OF_WORKFLOW: Final = _page_of_deliveries(_DELIVERIES_OF_WORKFLOW)
 PENDING_DELIVERIES: Final = _page_of_deliveries(_PENDING_DELIVERIES)
-ALL_DELIVERIES: Final = _page_of_deliveries(_ALL_DELIVERIES)
+DEAD_DELIVERIES: Final = _page_of_deliveries(_DEAD_DELIVERIES)
+ALL_DELIVERIES: Final = _page_of_deliveries(_SETTLED_DELIVERIES, _PENDING_DELIVERIES)

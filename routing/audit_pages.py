@@ -18,6 +18,7 @@ from routing.audit_page_statements import (
     ALL_DELIVERIES,
     ALL_TENANTS,
     ALL_WAIT_TENANTS,
+    DEAD_DELIVERIES,
     DELIVERIES_OF_EVENT,
     DELIVERIES_OF_WAIT,
     DELIVERIES_OF_WORKFLOW,
@@ -26,11 +27,14 @@ from routing.audit_page_statements import (
     PAGE_OF_EVENTS,
     PAGE_OF_EVENTS_OF_WORKFLOW,
     PAGE_OF_OPEN_WAITS,
+    PAGE_OF_WAITS_OF_KEY,
+    PAGE_OF_WAITS_OF_WORKFLOW,
     PENDING_DELIVERIES,
     SUMMARY,
 )
 from routing.audit_records import WaitLine
 from routing.database import Connection, Parameters
+from routing.statements import PLAN_ANEW
 
 Line = TypeVar("Line")
 Cursor: TypeAlias = tuple[str | int, ...]
@@ -178,7 +182,7 @@ async def page_of_waits(
     parameters = asdict(query)
     cursor: Callable[[dict[str, Any]], Cursor]
     if query.closed_too:
-        statement, cursor = PAGE_OF_ALL_WAITS, _position_cursor
+        statement, cursor = _wait_statement(query), _position_cursor
         [parameters["after_position"]] = _checked(after, (0,), default=(None,))
     else:
         statement, cursor = PAGE_OF_OPEN_WAITS, _wait_cursor
@@ -232,6 +236,14 @@ async def summary_of(
     return [SummaryLine(**row) for row in rows]
 
 
+def _wait_statement(query: WaitQuery) -> str:
+    if query.workflow_id is not None:
+        return PAGE_OF_WAITS_OF_WORKFLOW
+    if query.name is not None and query.key is not None:
+        return PAGE_OF_WAITS_OF_KEY
+    return PAGE_OF_ALL_WAITS
+
+
 def _delivery_statement(query: DeliveryQuery) -> str:
     if query.event_id is not None:
         return DELIVERIES_OF_EVENT
@@ -239,7 +251,8 @@ def _delivery_statement(query: DeliveryQuery) -> str:
         return DELIVERIES_OF_WAIT
     if query.workflow_id is not None:
         return DELIVERIES_OF_WORKFLOW
-    return PENDING_DELIVERIES if query.status == "pending" else ALL_DELIVERIES
+    of_status = {"pending": PENDING_DELIVERIES, "dead": DEAD_DELIVERIES}
+    return of_status.get(query.status or "", ALL_DELIVERIES)
 
 
 async def _tenants(
@@ -254,6 +267,8 @@ async def _tenants(
 async def _rows(
     connection: Connection, statement: str, parameters: Parameters, limit: int
 ) -> list[dict[str, Any]]:
+    # A plan for any filters at all would walk past the indexes of those that are given.
+    await connection.execute(PLAN_ANEW)
     cursor = connection.cursor(row_factory=dict_row)
     # Only constants of this package are executed. One line more tells whether another page follows.
     await cursor.execute(statement.encode(), {**parameters, "limit": limit + 1})
