@@ -16,6 +16,7 @@ from correlation.key import CanonicalKey, canonical_key
 from correlation.reason import Outcome
 from routing.audit_records import EventFilter, WaitFilter
 from worker.cli.failures import CommandFailed
+from worker.cli.hiding import redaction, story_without_secrets
 from worker.cli.printing import clock, console, make_table, print_json, print_table
 from worker.cli.reading import ask_database
 from worker.cli.story import print_story, story_as_json
@@ -113,7 +114,8 @@ def show_event_command(
             f"no event or rejected entry{whose} has the id {event_id!r}: either it never reached "
             "the stream that is read, or it has not been read yet"
         )
-    for story in stories:
+    hiding = redaction()
+    for story in (story_without_secrets(story, hiding) for story in stories):
         if as_json:
             print_json(story_as_json(story))
         else:

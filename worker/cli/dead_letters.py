@@ -16,6 +16,7 @@ import typer
 from ingress.entry import EntryId, StreamName
 from ingress.letter import DeadLetter
 from worker.cli.failures import CommandFailed
+from worker.cli.hiding import fields_without_secrets, redaction
 from worker.cli.printing import clock, console, print_json, print_table, printable
 from worker.cli.reading import settings_with_warnings
 
@@ -73,16 +74,17 @@ def show_command(
     stream: Stream = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a dead letter with all its original fields."""
+    """Show a dead letter with all its original fields; what looks like a secret is hidden."""
     [wanted] = _checked([letter_id])
     letter = _at_desk(stream, lambda desk, of: _found(desk, of, wanted))
+    fields = fields_without_secrets(letter.fields, redaction())
     if as_json:
-        fields = [[_written(name), _written(value)] for name, value in letter.fields.items()]
-        print_json({**_summary(letter), "fields": fields})
+        shown = [[_written(name), _written(value)] for name, value in fields.items()]
+        print_json({**_summary(letter), "fields": shown})
         return
     print(f"{letter.reason}: {printable(letter.detail)}")
     print(f"entry {letter.entry_id} of {letter.stream}, set aside {clock(letter.set_aside_at)}")
-    for name, value in letter.fields.items():
+    for name, value in fields.items():
         console().print(f"  {_shown(name)} = {_shown(value)}", markup=False, soft_wrap=True)
 
 

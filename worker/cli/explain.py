@@ -13,10 +13,10 @@ from rich.markup import escape
 from ingress.entry import Malformed
 from worker.cli.asking import with_database
 from worker.cli.failures import CommandFailed
+from worker.cli.hiding import redaction
 from worker.cli.printing import clock, console, make_table, print_json, printable
 from worker.cli.rules import load_or_exit
 from worker.explanations import event_explanation_as_json, run_explanation_as_json
-from worker.redaction import Redaction
 
 if TYPE_CHECKING:
     from correlation.event import Event
@@ -82,7 +82,7 @@ def explain_event_command(
         )
     for explanation in explanations:
         if as_json:
-            print_json(event_explanation_as_json(explanation, _redaction()))
+            print_json(event_explanation_as_json(explanation, redaction()))
         else:
             _print_event(explanation)
 
@@ -127,12 +127,6 @@ def _event_of(path: Path) -> Event:
             f"such an entry would wake nobody: it is no event ({decoded.reason}): {decoded.detail}"
         )
     return decoded
-
-
-def _redaction() -> Redaction:
-    from worker.cli.reading import settings_with_warnings
-
-    return Redaction.of(settings_with_warnings().redacted_names)
 
 
 def _print_event(explanation: EventExplanation) -> None:

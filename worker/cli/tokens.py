@@ -98,7 +98,11 @@ def revoke_token_command(
     token_id: Annotated[str, typer.Argument(metavar="ID", help="The token's id, from the list.")],
 ) -> None:
     """End a token at once."""
-    from routing.tokens import revoke_token
+    from routing.tokens import PREFIX, revoke_token
+
+    if token_id.startswith(PREFIX):
+        # Not said again: it may still be in force.
+        raise typer.BadParameter("that is a token itself; give its id, as `tokens list` shows it")
 
     if not ask_database(partial(revoke_token, token_id=token_id)):
         raise CommandFailed(
