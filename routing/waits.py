@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from pointsman.contract import Cardinality, Disposition, WaitKind
 from routing.database import Connection, Database
 from routing.faults import WaitConflict
 from routing.incoming import RunId, WaitId, WorkflowId
+from routing.run_statements import PROJECT_REGISTERED
 from routing.statements import (
     CLOSE_WAITS,
     DISPOSE_DELIVERIES,
@@ -103,6 +104,7 @@ class Waits:
             await connection.execute(PLAN_ANEW)
             columns = _wait_columns(list(unique.values()))
             cursor = await connection.execute(REGISTER_WAITS, columns)
+            await connection.execute(PROJECT_REGISTERED, _run_columns(columns))
             rows = await cursor.fetchall()
             answers = {
                 (row[0], row[1]): Registration(row[1], "waiting", row[3]) for row in rows if row[2]
@@ -262,6 +264,10 @@ def _wait_columns(waits: Sequence[Wait]) -> dict[str, object]:
         "lookbacks": [wait.lookback for wait in waits],
         "expiries": [wait.expires_at for wait in waits],
     }
+
+
+def _run_columns(columns: Mapping[str, object]) -> dict[str, object]:
+    return {name: columns[name] for name in ("tenants", "workflow_ids", "run_ids")}
 
 
 def _closing_columns(closings: Sequence[Closing]) -> dict[str, object]:

@@ -31,8 +31,10 @@ from routing.launcher import Launcher, LaunchLimits
 from routing.matching import Matcher
 from routing.reconcile import Reconciler
 from routing.retention import Retention
+from routing.run_reconcile import RunReconciler
 from routing.sweep import Sweeper
 from routing.temporal import TemporalSignaller
+from routing.temporal_runs import TemporalRun
 from routing.temporal_start import TemporalStarter
 from routing.waits import Waits
 from routing.wakeups import RemoteDispatcher
@@ -74,6 +76,7 @@ class Service:
     sweeper: Sweeper
     retention: Retention
     reconciler: Reconciler
+    run_reconciler: RunReconciler
     api: Parts
     observation: Observation
 
@@ -121,6 +124,9 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
             sweeper=_sweeper(ground),
             retention=Retention(observation.kept(database), keeping(settings)),
             reconciler=Reconciler(observation.reconciled(database), runs),
+            run_reconciler=RunReconciler(
+                database, TemporalRun(ground.temporal, settings.signal_timeout)
+            ),
             api=_api(ground, matcher, sink, backlogs),
             observation=observation,
         )
@@ -246,4 +252,5 @@ def _api(
         backlogs,
         ground.schemas,
         ground.observation.waits(Waits(ground.database)),
+        TemporalRun(ground.temporal, ground.settings.signal_timeout),
     )

@@ -17,7 +17,12 @@ from worker.cancelling import cancel
 from worker.composition import Service, compose
 from worker.rules_source import Kept, ReloadableRules, Reloaded
 from worker.settings import Role, Settings
-from worker.sweeping import keep_for_ever, reconcile_for_ever, sweep_for_ever
+from worker.sweeping import (
+    keep_for_ever,
+    reconcile_for_ever,
+    reconcile_runs_for_ever,
+    sweep_for_ever,
+)
 from worker.temporal_worker import serve_activities
 
 log = structlog.get_logger(__name__)
@@ -99,6 +104,7 @@ def _background(service: Service) -> list[Coroutine[Any, Any, None]]:
         loops.append(sweep_for_ever(service.sweeper, wake, settings.sweep_period))
         loops.append(keep_for_ever(service.retention, settings.retention_period))
         loops.append(reconcile_for_ever(service.reconciler, wake, settings.reconcile_period))
+        loops.append(reconcile_runs_for_ever(service.run_reconciler, settings.reconcile_period))
     return loops
 
 

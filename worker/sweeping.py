@@ -11,6 +11,7 @@ import structlog
 from routing.faults import RoutingError
 from routing.reconcile import Reconciler
 from routing.retention import Retention
+from routing.run_reconcile import RunReconciler
 from routing.sweep import Sweeper
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,19 @@ async def reconcile_for_ever(
                 )
             if page.ghosts:
                 wake()
+
+    await _periodically(walk, period)
+
+
+async def reconcile_runs_for_ever(reconciler: RunReconciler, period: timedelta) -> None:
+    """Walk all open runs once per period."""
+
+    async def walk() -> None:
+        async for page in reconciler.walk():
+            for run, status in page.changed:
+                log.info(
+                    "run.changed", tenant=run.tenant, workflow_id=run.workflow_id, status=status
+                )
 
     await _periodically(walk, period)
 

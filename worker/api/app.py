@@ -24,6 +24,7 @@ from worker.api import (
     exports,
     publishing,
     replaying,
+    runs,
     triggers,
     waits,
 )
@@ -63,6 +64,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     deliveries.router,
     dead_letters.router,
     triggers.router,
+    runs.router,
 )
 Handler = Callable[[Request, Any], Awaitable[Response]]
 

@@ -117,4 +117,5 @@ def _unauthorized(*, given: bool) -> Problem:
 Reader = Annotated[Principal, Depends(needs(Scope.READ))]
 Publisher = Annotated[Principal, Depends(needs(Scope.PUBLISH))]
 Operator = Annotated[Principal, Depends(needs(Scope.OPERATE))]
+Administrator = Annotated[Principal, Depends(needs(Scope.ADMIN))]
 PartsOf = Annotated[Parts, Depends(parts_of)]

@@ -15,6 +15,7 @@ from ingress.letter import DeadLetter
 from ingress.schemas import NO_SCHEMAS, PayloadSchemas
 from routing.database import Connection, Database
 from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
+from routing.run_controls import NoTemporal, RunControls, RunPort
 from routing.waits import Registration, Wait, Waits
 from worker.api.rate_limit import RateLimit
 from worker.api.signed_tokens import SignedTokens, signed_tokens
@@ -89,6 +90,7 @@ class Parts:
     database: Database
     ledger: Ledger
     waits: WaitBook
+    controls: RunControls
     sink: DeliverySink
     rules: Callable[[], Rules]
     dead_letters: DeadLetters
@@ -116,13 +118,15 @@ def make_parts(
     streams: Streams,
     schemas: PayloadSchemas = NO_SCHEMAS,
     waits: WaitBook | None = None,
+    runs: RunPort | None = None,
 ) -> Parts:
-    """The parts as the settings want them."""
+    """The parts as the settings want them; without `runs` every control is refused."""
     return Parts(
         settings=settings,
         database=database,
         ledger=ledger,
         waits=waits or Waits(database),
+        controls=RunControls(database, runs or NoTemporal()),
         sink=sink,
         rules=rules,
         dead_letters=dead_letters,

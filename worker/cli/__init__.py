@@ -20,6 +20,7 @@ from worker.cli.replay import bind_command, replay_command
 from worker.cli.resolve import resolve_command
 from worker.cli.rules import rules_app
 from worker.cli.running import demo_command, dev_command, migrate_command, run_command
+from worker.cli.runs import runs_app
 from worker.cli.shadow import shadow_command
 from worker.cli.showing_metrics import metrics_command
 from worker.cli.showing_settings import settings_command
@@ -53,6 +54,7 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(events_app, name="events")
 app.add_typer(waits_app, name="waits")
 app.add_typer(triggers_app, name="triggers")
+app.add_typer(runs_app, name="runs")
 app.add_typer(dlq_app, name="dlq")
 app.command("publish")(publish_command)
 app.command("tail")(tail_command)

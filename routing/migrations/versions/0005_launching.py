@@ -1,4 +1,4 @@
-"""Launches carry their input; runs know their kind, their chain, and when they were looked at."""
+"""Launches carry their input; runs know their kind and their chain."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ ALTER TABLE workflow_runs
     ADD COLUMN origin        text NOT NULL DEFAULT 'registered'
                CHECK (origin IN ('launched', 'registered', 'continued')),
     ADD COLUMN first_run_id  text,
-    ADD COLUMN parent_run_id text,
-    ADD COLUMN checked_at    timestamptz;
+    ADD COLUMN parent_run_id text;
 COMMENT ON COLUMN workflow_runs.status IS
     'running, completed, failed, canceled, terminated, timed_out, continued_as_new or not_found; '
     'canceled without closed_at: Temporal took the request, and has not said that it ended.';
@@ -40,12 +39,12 @@ CREATE INDEX workflow_runs_of_event ON workflow_runs (tenant_id, event_id)
     WHERE event_id IS NOT NULL;
 """
 
-# Partial, and so after the primary key: see the first schema. NULLs come first in the order of
-# looking, for what was never looked at is the newest.
+# Partial, and so after the primary key: see the first schema.
 OPEN_RUNS = """
+CREATE INDEX workflow_runs_by_run ON workflow_runs (tenant_id, run_id);
 ALTER TABLE workflow_runs DROP CONSTRAINT workflow_runs_pkey;
 ALTER TABLE workflow_runs ADD PRIMARY KEY (tenant_id, workflow_id, run_id);
-CREATE INDEX workflow_runs_open ON workflow_runs (tenant_id, checked_at NULLS FIRST)
+CREATE INDEX workflow_runs_open ON workflow_runs (tenant_id, workflow_id, run_id)
     WHERE closed_at IS NULL AND engine = 'temporal';
 """
 
@@ -58,14 +57,16 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take them away again; launches that were skipped are forgotten."""
-    op.execute("DROP INDEX workflow_runs_open, workflow_runs_of_event, workflow_runs_listed")
+    op.execute(
+        "DROP INDEX workflow_runs_open, workflow_runs_by_run, workflow_runs_of_event,"
+        " workflow_runs_listed"
+    )
     for column in (
         "workflow_type",
         "task_queue",
         "origin",
         "first_run_id",
         "parent_run_id",
-        "checked_at",
     ):
         op.execute(f"ALTER TABLE workflow_runs DROP COLUMN {column}")
     op.execute("DELETE FROM workflow_event_launches WHERE status = 'skipped'")

@@ -16,6 +16,8 @@ from ingress.letter import DeadLetter
 from routing.database import Connection, Database
 from routing.incoming import Delivery
 from routing.matching import Matcher, Matching
+from routing.run_controls import ControlOrder, Taken
+from routing.run_reconcile import RunKey
 from routing.tokens import Scope, create_token
 from routing.waits import Wait, Waits
 from tests.builders import incoming
@@ -70,6 +72,13 @@ class FakeStreams:
 
     async def measure(self) -> Sequence[StreamBacklog]:
         return [StreamBacklog(StreamName("events"))]
+
+
+class AgreeingTemporal:
+    """Takes every control."""
+
+    async def ask(self, run: RunKey, order: ControlOrder, request_id: str) -> Taken:
+        return Taken()
 
 
 class Counting(Database):
@@ -146,6 +155,7 @@ async def open_api(
             lambda: rules[0],
             letters,
             FakeStreams(),
+            runs=AgreeingTemporal(),
         )
     )
     api = Api(parts, sink, database, rules, httpx.ASGITransport(create_app(parts)))

@@ -28,6 +28,7 @@ WAIT: Final = {
     "workflow_id": "w",
 }
 EVENT: Final = {"event_id": "new", "event_type": "A", "tenant": "acme"}
+ORDER: Final = {"reason": "no longer needed"}
 READ, OPERATE, PUBLISH, ADMIN = Scope.READ, Scope.OPERATE, Scope.PUBLISH, Scope.ADMIN
 
 # Route → a request about something of acme's, and the scopes that may make it.
@@ -83,14 +84,26 @@ REQUESTS: Final[Mapping[tuple[str, str], tuple[str, Any, set[Scope]]]] = {
         {"reason": "r"},
         {OPERATE, ADMIN},
     ),
+    ("GET", "/runs"): ("/runs?tenant=acme", None, {READ, OPERATE, ADMIN}),
+    ("GET", "/runs/{run_id}"): ("/runs/known", None, {READ, OPERATE, ADMIN}),
+    ("POST", "/runs/{run_id}/cancel"): ("/runs/known/cancel", ORDER, {OPERATE, ADMIN}),
+    ("POST", "/runs/{run_id}/terminate"): ("/runs/known/terminate", ORDER, {ADMIN}),
+    ("POST", "/runs/{run_id}/signal"): (
+        "/runs/known/signal",
+        {**ORDER, "signal": "s"},
+        {ADMIN},
+    ),
+    ("POST", "/runs/{run_id}/{action}"): ("/runs/known/resume", ORDER, {OPERATE, ADMIN}),
 }
+REFUSED: Final = {("POST", "/runs/{run_id}/{action}")}
+"""What is refused to whoever may ask."""
 OBJECTS: Final = {path for path in REQUESTS if "{" in path[1]}
 
 
 @pytest.fixture
 async def filled(api: Api, letters: FakeDeadLetters) -> Api:
     """One of each thing, of acme's."""
-    await api.register(a_wait(key=7, wait_id="known", workflow_id="known"))
+    await api.register(a_wait(key=7, wait_id="known", workflow_id="known", run_id="known"))
     await api.record(key=7, event_id="known")
     definition = {"tenant": "acme", "event": "A", "workflow": "W", "task_queue": "q"}
     await apply_triggers(api.database, [compile_trigger("known", definition)], actor="test")
@@ -127,7 +140,8 @@ async def test_a_scope_opens_the_routes_that_it_is_for_and_no_other(
     opened = {route: (await send(client, route)).status_code for route in REQUESTS}
 
     assert opened == {
-        route: 200 if scope in scopes else 403 for route, (_, _, scopes) in REQUESTS.items()
+        route: (409 if route in REFUSED else 200) if scope in scopes else 403
+        for route, (_, _, scopes) in REQUESTS.items()
     }
 
 

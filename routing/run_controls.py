@@ -1,0 +1,232 @@
+"""Controls over runs: Temporal first, and only what it took is followed by the projection.
+
+Every attempt is written into the operators' audit with its actor, its reason and how it ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol, TypeAlias, assert_never
+
+from correlation.event import TenantId
+from correlation.reason import Reason
+from pointsman.contract import Disposition
+from routing.database import Database
+from routing.incoming import WaitId
+from routing.operator_actions import OperatorAction, record_action
+from routing.run_reconcile import RunKey
+from routing.run_records import TEMPORAL, RunLine, RunStatus
+from routing.run_statements import FOLLOW_CONTROL, OPEN_WAITS_OF_RUN
+from routing.statements import PLAN_ANEW
+from routing.waits import Closing, Waits
+
+
+class Control(StrEnum):
+    """What an operator may ask of a run."""
+
+    CANCEL = "cancel"
+    TERMINATE = "terminate"
+    SIGNAL = "signal"
+    RESUME = "resume"
+    RETRY = "retry"
+    REQUEUE_EVENT_WAIT = "requeue_event_wait"
+
+
+UNSUPPORTED: Final = frozenset({Control.RESUME, Control.RETRY, Control.REQUEUE_EVENT_WAIT})
+"""What other engines know and Temporal does not: asking for it changes nothing."""
+
+HINTS: Final = {
+    Control.RESUME: "A Temporal run goes on by itself when what it waits for comes: publish the "
+    "event, replay it or bind it to the run's wait, or send a signal.",
+    Control.RETRY: "Temporal retries activities by their own policy; to run a workflow again from "
+    "an earlier point, reset it with `temporal workflow reset`.",
+    Control.REQUEUE_EVENT_WAIT: "A wait of a Temporal run stays open until its workflow closes it: "
+    "replay the event, or bind it to the wait with `pointsman waits bind`.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlOrder:
+    """Who asks for what, and why."""
+
+    control: Control
+    actor: str
+    reason: str
+    signal_name: str | None = None
+    signal_input: str | None = None
+    """JSON text of the signal's one argument; None: without any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Temporal took the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """Temporal refused, or did not answer."""
+
+    reason: Reason
+    detail: str
+
+
+class RunPort(Protocol):
+    """Passes requests about one run on to Temporal; never raises for anything it answers."""
+
+    async def ask(self, run: RunKey, order: ControlOrder, request_id: str) -> Taken | NotTaken:
+        """Cancel, terminate or signal exactly this run, once, within a bounded time."""
+        ...
+
+
+class NoTemporal:
+    """The port of a process that has no connection to Temporal."""
+
+    async def ask(self, run: RunKey, order: ControlOrder, request_id: str) -> NotTaken:
+        """Refuse."""
+        del run, order, request_id
+        detail = "this process has no connection to Temporal"
+        return NotTaken(Reason.TEMPORAL_UNAVAILABLE, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The control was carried out."""
+
+    run: RunLine
+    action_id: str
+    closed_waits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing was changed; the fields are those of the answer's body."""
+
+    code: str
+    action: str
+    engine: str
+    run_id: str
+    reason: str
+    detail: str
+    hint: str
+
+
+ControlEnd: TypeAlias = Done | Refusal
+
+
+class RunControls:
+    """Carries out controls. Raises DatabaseUnavailable; a control may be asked for again."""
+
+    def __init__(self, database: Database, port: RunPort) -> None:
+        self._database = database
+        self._waits = Waits(database)
+        self._port = port
+
+    async def carry_out(self, run: RunLine, order: ControlOrder) -> ControlEnd:
+        """Do what is asked of a run that the caller has found among their tenants' own."""
+        refusal = _unsupported(run, order.control)
+        if refusal is not None:
+            await self._note(run, order, {"refused": refusal.code})
+            return refusal
+        action_id = await self._note(run, order, {"asked": True})
+        key = RunKey(run.tenant, run.workflow_id, run.run_id)
+        answer = await self._port.ask(key, order, action_id)
+        match answer:
+            case NotTaken(reason, detail):
+                await self._note(run, order, {"refused": reason.value, "of": action_id})
+                return _refused(run, order.control, reason, detail)
+            case Taken():
+                closed = await self._follow(run, order.control)
+                return Done(run, action_id, closed)
+            case _:
+                assert_never(answer)
+
+    async def _follow(self, run: RunLine, control: Control) -> int:
+        """Let the projection follow; how many waits were closed."""
+        status = _STATUS_AFTER.get(control)
+        if status is None:
+            return 0
+        target = {
+            "tenant": run.tenant,
+            "workflow_id": run.workflow_id,
+            "run_id": run.run_id,
+            "status": status.value,
+        }
+        async with self._database.transaction(tenant=run.tenant) as connection:
+            await connection.execute(PLAN_ANEW)
+            await connection.execute(FOLLOW_CONTROL, target)
+            cursor = await connection.execute(OPEN_WAITS_OF_RUN, target)
+            open_waits = [WaitId(row[0]) for row in await cursor.fetchall()]
+        tenant = TenantId(run.tenant)
+        closings = [Closing(tenant, wait_id, Disposition.CANCELLED) for wait_id in open_waits]
+        if closings:
+            await self._waits.close(closings)
+        return len(closings)
+
+    async def _note(self, run: RunLine, order: ControlOrder, detail: dict[str, Any]) -> str:
+        action = OperatorAction(
+            tenant=run.tenant,
+            actor=order.actor,
+            action=f"{order.control.value}_run",
+            target_kind="run",
+            target_id=run.run_id,
+            reason=order.reason,
+            detail={"workflow_id": run.workflow_id, "signal": order.signal_name, **detail},
+        )
+        async with self._database.transaction(tenant=run.tenant) as connection:
+            return await record_action(connection, action)
+
+
+_STATUS_AFTER: Final = {
+    Control.CANCEL: RunStatus.CANCELED,
+    Control.TERMINATE: RunStatus.TERMINATED,
+}
+_ADVICE: Final = {
+    Reason.RUN_CLOSED: "The run has ended; if it was continued as new, ask for its newest run.",
+    Reason.RUN_NOT_FOUND: "Temporal does not know the run (any more): check the namespace.",
+    Reason.NAMESPACE_NOT_FOUND: "Create the namespace or correct POINTSMAN_TEMPORAL_NAMESPACE.",
+    Reason.PERMISSION_DENIED: "Give Pointsman's credentials the right to do so.",
+    Reason.INVALID_TARGET: "Correct what the reason names.",
+    Reason.PAYLOAD_TOO_LARGE: "Send less, or a reference to it.",
+    Reason.SIGNAL_LIMIT: "Let the workflow continue as new: it has taken too many signals.",
+}
+_LATER: Final = "Try again once Temporal answers; nothing was changed."
+
+
+def _unsupported(run: RunLine, control: Control) -> Refusal | None:
+    """The refusal of what cannot be asked of this run, whatever Temporal says."""
+    if run.engine != TEMPORAL:
+        detail = f"the run belongs to the engine {run.engine}, which Pointsman does not control"
+        return Refusal(
+            "WORKFLOW_ENGINE_UNSUPPORTED",
+            control.value,
+            run.engine,
+            run.run_id,
+            detail,
+            detail,
+            "Use that engine's own controls.",
+        )
+    if control not in UNSUPPORTED:
+        return None
+    detail = f"a Temporal run cannot be asked to {control.value}"
+    return Refusal(
+        "WORKFLOW_TEMPORAL_ACTION_UNSUPPORTED",
+        control.value,
+        TEMPORAL,
+        run.run_id,
+        detail,
+        detail,
+        HINTS[control],
+    )
+
+
+def _refused(run: RunLine, control: Control, reason: Reason, detail: str) -> Refusal:
+    return Refusal(
+        f"WORKFLOW_TEMPORAL_{control.value.upper()}_FAILED",
+        control.value,
+        TEMPORAL,
+        run.run_id,
+        reason.value,
+        detail,
+        _ADVICE.get(reason, _LATER),
+    )

@@ -1,0 +1,138 @@
+"""Comparing open runs with Temporal: status, times, parents, continue-as-new chains."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+from routing.database import Database
+from routing.run_records import RunStatus
+from routing.run_statements import OPEN_RUNS, PROJECT_CONTINUED, RECONCILE_RUNS
+from routing.statements import PLAN_ANEW
+
+
+class RunKey(NamedTuple):
+    """What makes a run one run, here and in Temporal."""
+
+    tenant: str
+    workflow_id: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSeen:
+    """What Temporal says of a run."""
+
+    status: RunStatus
+    workflow_type: str | None = None
+    task_queue: str | None = None
+    parent_workflow_id: str | None = None
+    parent_run_id: str | None = None
+    first_run_id: str | None = None
+    started_at: datetime | None = None
+    closed_at: datetime | None = None
+    next_run_id: str | None = None
+    """The run that it went on in, when it was continued as new."""
+
+
+Sight: TypeAlias = RunSeen | None
+"""None: Temporal did not answer, and nothing may be concluded."""
+
+
+class RunWatch(Protocol):
+    """Asks Temporal about single runs."""
+
+    async def look_at(self, runs: Sequence[RunKey]) -> Sequence[Sight]:
+        """How each run stands, in the order given; never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """One page of the walk, and where the next begins (None: done)."""
+
+    checked: int
+    changed: Sequence[tuple[RunKey, str]]
+    next_after: RunKey | None
+
+
+FIRST: Final = RunKey("", "", "")
+
+
+class RunReconciler:
+    """Walks the open runs of the projection; those of another engine it never sees."""
+
+    def __init__(
+        self,
+        database: Database,
+        watch: RunWatch,
+        *,
+        page: int = 200,
+        grace: timedelta = timedelta(seconds=60),
+        pause: timedelta = timedelta(seconds=1),
+    ) -> None:
+        self._database = database
+        self._watch = watch
+        self._page = page
+        self._grace = grace
+        self._pause = pause
+
+    async def walk(self) -> AsyncIterator[RunPage]:
+        """All open runs once, page by page, with a pause between two pages."""
+        page = await self.walk_page()
+        yield page
+        while page.next_after is not None:
+            await asyncio.sleep(self._pause.total_seconds())
+            page = await self.walk_page(page.next_after)
+            yield page
+
+    async def walk_page(self, after: RunKey = FIRST) -> RunPage:
+        """Bring one page of open runs up to date. Raises DatabaseUnavailable: try again later."""
+        async with self._database.transaction() as connection:
+            await connection.execute(PLAN_ANEW)
+            cursor = await connection.execute(OPEN_RUNS, {**after._asdict(), "count": self._page})
+            keys = [RunKey(*row) for row in await cursor.fetchall()]
+        sights = await self._watch.look_at(keys) if keys else ()
+        seen = [(key, it) for key, it in zip(keys, sights, strict=True) if it is not None]
+        changed = await self._write(seen) if seen else []
+        full = len(keys) == self._page
+        return RunPage(len(keys), changed, keys[-1] if full else None)
+
+    async def _write(self, seen: Sequence[tuple[RunKey, RunSeen]]) -> list[tuple[RunKey, str]]:
+        continued = [(key, it) for key, it in seen if it.next_run_id is not None]
+        async with self._database.transaction() as connection:
+            await connection.execute(PLAN_ANEW)
+            cursor = await connection.execute(
+                RECONCILE_RUNS, {**_columns(seen), "grace": self._grace}
+            )
+            if continued:
+                following = [it.next_run_id for _, it in continued]
+                keys = _keys([key for key, _ in continued])
+                await connection.execute(PROJECT_CONTINUED, {**keys, "next_run_ids": following})
+            return [(RunKey(*row[:3]), str(row[3])) for row in await cursor.fetchall()]
+
+
+def _keys(keys: Sequence[RunKey]) -> dict[str, object]:
+    return {
+        "tenants": [key.tenant for key in keys],
+        "workflow_ids": [key.workflow_id for key in keys],
+        "run_ids": [key.run_id for key in keys],
+    }
+
+
+def _columns(seen: Sequence[tuple[RunKey, RunSeen]]) -> dict[str, object]:
+    sights = [it for _, it in seen]
+    return {
+        **_keys([key for key, _ in seen]),
+        "statuses": [it.status.value for it in sights],
+        "workflow_types": [it.workflow_type for it in sights],
+        "task_queues": [it.task_queue for it in sights],
+        "parents": [it.parent_workflow_id for it in sights],
+        "parent_runs": [it.parent_run_id for it in sights],
+        "first_runs": [it.first_run_id for it in sights],
+        "starts": [it.started_at for it in sights],
+        "ends": [it.closed_at for it in sights],
+    }

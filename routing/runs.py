@@ -1,0 +1,163 @@
+"""Looking at runs: lists, and one run with its waits, events, actions and timeline.
+
+All functions read, in the caller's transaction; the tenants come from whoever checked what the
+reader may see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg.rows import dict_row, kwargs_row
+
+from routing.audit_pages import Cursor, InvalidCursor, Page
+from routing.database import Connection
+from routing.run_records import RunLine, RunQuery
+from routing.run_statements import (
+    ACTIONS_OF_RUN,
+    ALL_RUN_TENANTS,
+    EVENTS_OF_RUN,
+    PAGE_OF_RUNS,
+    RUNS_BY_ID,
+    WAITS_OF_RUN,
+)
+
+SHOWN: Final = 100
+_NOWHERE: Final[Cursor] = ("infinity", "", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One thing that happened to a run."""
+
+    at: datetime
+    what: str
+    """`started`, `waited`, `matched`, `signalled`, `answered`, `wait_closed`, `closed`, or what an
+    operator did."""
+    about: str
+    """The id of the wait, event or action; the status at the close."""
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStory:
+    """One run with everything that is recorded of it, at most a hundred of each, newest first."""
+
+    run: RunLine
+    waits: Sequence[dict[str, Any]]
+    events: Sequence[dict[str, Any]]
+    actions: Sequence[dict[str, Any]]
+    timeline: Sequence[Moment]
+
+
+async def page_of_runs(
+    connection: Connection,
+    tenants: Sequence[str] | None,
+    query: RunQuery,
+    *,
+    after: Cursor | None = None,
+    limit: int = 50,
+) -> Page[RunLine]:
+    """Runs, the newest first; `tenants` None: every tenant's. Raises InvalidCursor."""
+    names = ("before_at", "before_tenant", "before_workflow", "before_run")
+    parameters = asdict(query) | dict(zip(names, _checked(after), strict=True))
+    parameters["tenants"] = await _tenants(connection, tenants)
+    parameters["limit"] = limit + 1
+    cursor = connection.cursor(row_factory=kwargs_row(RunLine))
+    await cursor.execute(PAGE_OF_RUNS.encode(), parameters)
+    lines = await cursor.fetchall()
+    shown = lines[:limit]
+    return Page(shown, _cursor(shown[-1]) if len(lines) > limit else None)
+
+
+async def find_runs(
+    connection: Connection, tenants: Sequence[str] | None, run_id: str
+) -> Sequence[RunLine]:
+    """The runs with this id; more than one only where several tenants or workflows have it."""
+    wanted = {"tenants": await _tenants(connection, tenants), "run_id": run_id}
+    cursor = connection.cursor(row_factory=kwargs_row(RunLine))
+    await cursor.execute(RUNS_BY_ID.encode(), wanted)
+    return await cursor.fetchall()
+
+
+async def run_story(connection: Connection, run: RunLine) -> RunStory:
+    """A run's waits, the events that met them, what operators did, and all of it in time."""
+    found = []
+    for statement in (WAITS_OF_RUN, EVENTS_OF_RUN, ACTIONS_OF_RUN):
+        cursor = connection.cursor(row_factory=dict_row)
+        parameters = {
+            "tenant": run.tenant,
+            "workflow_id": run.workflow_id,
+            "run_id": run.run_id,
+            "limit": SHOWN,
+        }
+        await cursor.execute(statement.encode(), parameters)
+        found.append(await cursor.fetchall())
+    waits, events, actions = found
+    moments = [*_of_run(run), *_of_waits(waits), *_of_events(events), *_of_actions(actions)]
+    return RunStory(
+        run=run,
+        waits=waits,
+        events=events,
+        actions=actions,
+        timeline=sorted(moments, key=lambda moment: moment.at),
+    )
+
+
+def _of_run(run: RunLine) -> Iterator[Moment]:
+    by = f"trigger {run.trigger_id}, event {run.event_id}" if run.trigger_id else None
+    yield Moment(run.started_at, "started", run.origin, by)
+    if run.closed_at is not None:
+        yield Moment(run.closed_at, "closed", run.status)
+
+
+def _of_waits(waits: Sequence[dict[str, Any]]) -> Iterator[Moment]:
+    for wait in waits:
+        awaited = f"{wait['name']} with the key '{wait['correlation_key']}'"
+        yield Moment(wait["registered_at"], "waited", wait["wait_id"], awaited)
+        if wait["closed_at"] is not None:
+            end = wait["disposition"] or wait["reason"]
+            yield Moment(wait["closed_at"], "wait_closed", wait["wait_id"], end)
+
+
+def _of_events(events: Sequence[dict[str, Any]]) -> Iterator[Moment]:
+    for event in events:
+        yield Moment(event["created_at"], "matched", event["event_id"], event["name"])
+        if event["delivered_at"] is not None:
+            yield Moment(event["delivered_at"], "signalled", event["event_id"])
+        if event["disposed_at"] is not None:
+            yield Moment(event["disposed_at"], "answered", event["event_id"], event["disposition"])
+
+
+def _of_actions(actions: Sequence[dict[str, Any]]) -> Iterator[Moment]:
+    for action in actions:
+        said = ": ".join(filter(None, (action["actor"], action["reason"])))
+        yield Moment(action["at"], action["action"], action["action_id"], said)
+
+
+async def _tenants(connection: Connection, tenants: Sequence[str] | None) -> Sequence[str]:
+    if tenants is not None:
+        return list(tenants)
+    cursor = await connection.execute(ALL_RUN_TENANTS.encode())
+    return [str(row[0]) for row in await cursor.fetchall()]
+
+
+def _cursor(line: RunLine) -> Cursor:
+    return line.started_at.isoformat(), line.tenant, line.workflow_id, line.run_id
+
+
+def _checked(after: Cursor | None) -> Cursor:
+    if after is None:
+        return _NOWHERE
+    if [type(part) for part in after] != [str] * len(_NOWHERE):
+        raise InvalidCursor("the cursor belongs to another list")
+    try:
+        moment = datetime.fromisoformat(str(after[0]))
+    except ValueError:
+        raise InvalidCursor("the cursor is damaged") from None
+    if moment.tzinfo is None:
+        raise InvalidCursor("the cursor is damaged")
+    return after

@@ -1,0 +1,213 @@
+"""Single runs in Temporal: how they stand, and cancelling, terminating, signalling them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
+from temporalio.api.enums.v1 import HistoryEventFilterType, WorkflowExecutionStatus
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    GetWorkflowExecutionHistoryRequest,
+    RequestCancelWorkflowExecutionRequest,
+    SignalWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from correlation.reason import Reason
+from routing.run_controls import Control, ControlOrder, NotTaken, Taken
+from routing.run_reconcile import RunKey, RunSeen, Sight
+from routing.run_records import RunStatus
+from routing.signalling import Delivered, Refused, TryAgain
+from routing.temporal import IDENTITY, classify
+
+_JSON_PLAIN: Final = {"encoding": b"json/plain"}
+_STATUSES: Final = {
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING: RunStatus.RUNNING,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED: RunStatus.RUNNING,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED: RunStatus.COMPLETED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED: RunStatus.FAILED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: RunStatus.CANCELED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED: RunStatus.TERMINATED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: RunStatus.TIMED_OUT,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: (
+        RunStatus.CONTINUED_AS_NEW
+    ),
+}
+_CLOSING: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
+
+
+class TemporalRun:
+    """The runs of one namespace, a bounded number of calls at a time."""
+
+    def __init__(
+        self, client: Client, timeout: timedelta = timedelta(seconds=5), concurrency: int = 10
+    ) -> None:
+        self._service = client.workflow_service
+        self._namespace = client.namespace
+        self._timeout = timeout
+        self._turns = asyncio.Semaphore(concurrency)
+
+    async def look_at(self, runs: Sequence[RunKey]) -> Sequence[Sight]:
+        """How each run stands, in the order given; None where Temporal did not answer."""
+        return await asyncio.gather(*(self._look_at(run) for run in runs))
+
+    async def ask(self, run: RunKey, order: ControlOrder, request_id: str) -> Taken | NotTaken:
+        """Pass the order on; exactly this run is meant, never a later one of its workflow."""
+        call, request = self._call(run, order, request_id)
+        try:
+            # Temporal answers a request to cancel what has ended with success: look, then ask.
+            if order.control is Control.CANCEL and (ended := await self._ended(run)) is not None:
+                return _too_late(ended)
+            await call(request, retry=False, timeout=self._timeout)
+            if order.control is Control.CANCEL:
+                return await self._cancelled(run)
+        except RPCError as error:
+            return _not_taken(error)
+        except RuntimeError as error:
+            # The lazy client's first connection: any failure of it is a bare RuntimeError.
+            return NotTaken(Reason.TEMPORAL_UNAVAILABLE, str(error))
+        return Taken()
+
+    def _call(
+        self, run: RunKey, order: ControlOrder, request_id: str
+    ) -> tuple[Callable[..., Awaitable[Any]], Any]:
+        common: dict[str, Any] = {
+            "namespace": self._namespace,
+            "workflow_execution": _execution(run),
+            "identity": f"{IDENTITY}: {order.actor}",
+        }
+        match order.control:
+            case Control.CANCEL:
+                return self._service.request_cancel_workflow_execution, (
+                    RequestCancelWorkflowExecutionRequest(
+                        **common, request_id=request_id, reason=order.reason
+                    )
+                )
+            case Control.TERMINATE:
+                return self._service.terminate_workflow_execution, (
+                    TerminateWorkflowExecutionRequest(**common, reason=order.reason)
+                )
+            case Control.SIGNAL:
+                return self._service.signal_workflow_execution, SignalWorkflowExecutionRequest(
+                    **common,
+                    request_id=request_id,
+                    signal_name=order.signal_name or "",
+                    input=_argument(order.signal_input),
+                )
+            case Control.RESUME | Control.RETRY | Control.REQUEUE_EVENT_WAIT:
+                raise ValueError(f"Temporal has no {order.control.value}")
+
+    async def _ended(self, run: RunKey) -> RunStatus | None:
+        """How the run ended; None while it has not. Raises RPCError."""
+        status = _STATUSES.get((await self._describe(run)).status)
+        return None if status is RunStatus.RUNNING else status
+
+    async def _cancelled(self, run: RunKey) -> Taken | NotTaken:
+        """Whether the request came in time; the run may have ended just before it."""
+        try:
+            ended = await self._ended(run)
+        except RPCError:
+            return Taken()  # it was taken, and nobody can tell more now
+        return Taken() if ended in {None, RunStatus.CANCELED} else _too_late(ended)
+
+    async def _describe(self, run: RunKey) -> WorkflowExecutionInfo:
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self._namespace, execution=_execution(run)
+        )
+        answer = await self._service.describe_workflow_execution(
+            request, retry=False, timeout=self._timeout
+        )
+        return answer.workflow_execution_info
+
+    async def _look_at(self, run: RunKey) -> Sight:
+        async with self._turns:
+            try:
+                info = await self._describe(run)
+                status = _STATUSES.get(info.status)
+                if status is None:
+                    return None
+                following = None
+                if status is RunStatus.CONTINUED_AS_NEW:
+                    following = await self._following(run)
+            except RPCError as error:
+                return _missing(error)
+            except RuntimeError:
+                return None
+        return _seen(info, status, following)
+
+    async def _following(self, run: RunKey) -> str | None:
+        """The run that a continued one went on in: its last event names it."""
+        answer = await self._service.get_workflow_execution_history(
+            GetWorkflowExecutionHistoryRequest(
+                namespace=self._namespace,
+                execution=_execution(run),
+                history_event_filter_type=_CLOSING,
+            ),
+            retry=False,
+            timeout=self._timeout,
+        )
+        for event in answer.history.events:
+            ended = event.workflow_execution_continued_as_new_event_attributes
+            if ended.new_execution_run_id:
+                return str(ended.new_execution_run_id)
+        return None
+
+
+def _too_late(ended: RunStatus | None) -> NotTaken:
+    how = "" if ended is None else f": {ended.value}"
+    return NotTaken(Reason.RUN_CLOSED, f"the run has ended already{how}")
+
+
+def _execution(run: RunKey) -> WorkflowExecution:
+    return WorkflowExecution(workflow_id=run.workflow_id, run_id=run.run_id)
+
+
+def _argument(text: str | None) -> Payloads:
+    if text is None:
+        return Payloads()
+    return Payloads(payloads=[Payload(metadata=_JSON_PLAIN, data=text.encode())])
+
+
+def _seen(info: WorkflowExecutionInfo, status: RunStatus, following: str | None) -> RunSeen:
+    return RunSeen(
+        status=status,
+        workflow_type=info.type.name or None,
+        task_queue=info.task_queue or None,
+        parent_workflow_id=info.parent_execution.workflow_id or None,
+        parent_run_id=info.parent_execution.run_id or None,
+        first_run_id=info.first_run_id or None,
+        started_at=_moment(info.start_time) if info.HasField("start_time") else None,
+        closed_at=_moment(info.close_time) if info.HasField("close_time") else None,
+        next_run_id=following,
+    )
+
+
+def _moment(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def _missing(error: RPCError) -> Sight:
+    if error.status is not RPCStatusCode.NOT_FOUND:
+        return None
+    namespace = NamespaceNotFoundFailure.DESCRIPTOR.full_name
+    if any(one.type_url.endswith(f"/{namespace}") for one in error.grpc_status.details):
+        return None
+    return RunSeen(status=RunStatus.NOT_FOUND)
+
+
+def _not_taken(error: RPCError) -> NotTaken:
+    result = classify(error)
+    match result:
+        case Refused(reason, detail) | TryAgain(reason, detail):
+            return NotTaken(reason, detail)
+        case Delivered():
+            raise AssertionError("an error of Temporal's is no success")
