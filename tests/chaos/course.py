@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.chaos.faults import CONSUMER_FAULTS, REDIS_FAULTS, TEMPORAL_FAULTS, Fault
 from tests.chaos.invariants import Findings, check, quiet
+from tests.chaos.launches import apply_trigger
 from tests.chaos.load import Load
 from tests.chaos.plan import make_plan
 from tests.chaos.postgres_faults import POSTGRES_FAULTS
@@ -34,6 +35,7 @@ IMPORTANT: Final = (
 
 async def started(scene: Scene) -> None:
     """Start two services and a worker, and wait until both have joined the group."""
+    apply_trigger(scene)
     scene.start_worker()
     for name in ("a", "b"):
         scene.start_service(name)

@@ -14,6 +14,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 
 from pointsman.contract import EVENT_SIGNAL
+from tests.chaos.launches import check_launches, pending_launches
 from tests.chaos.load import Load
 from tests.chaos.plan import CANARY, Kind, Waiter
 from tests.chaos.site import Scene
@@ -43,6 +44,7 @@ class Findings:
     entries: int = 0
     signals: int = 0
     workflows: int = 0
+    launches: int = 0
     lost_by_redis: int = 0
 
     @property
@@ -53,7 +55,8 @@ class Findings:
         kinds = ("lost", "doubled", "crossed", "stuck", "told")
         first = ", ".join(f"{len(getattr(self, kind))} {kind}" for kind in kinds)
         seen = (
-            f"{self.entries} entries, {self.signals} signals in {self.workflows} workflows;"
+            f"{self.entries} entries, {self.signals} signals in {self.workflows} workflows,"
+            f" {self.launches} launches;"
             f" {self.lost_by_redis} entries lost by Redis itself before anyone had them"
         )
         breaches = [f"  {kind}: {text}" for kind in kinds for text in getattr(self, kind)[:10]]
@@ -81,6 +84,7 @@ async def check(load: Load) -> Findings:
     findings.lost_by_redis = len(load.ledger.never_delivered)
     _check_audit(load, findings)
     await _check_histories(load, findings)
+    await check_launches(load, findings)
     await _check_rest(load.scene, findings)
     _check_logs(load.scene, findings)
     return findings
@@ -107,6 +111,7 @@ async def _under_way(load: Load) -> dict[str, Any]:
         "pending entries": group["pending"],
         "unregistered waits": waits - registered,
         "pending deliveries": pending,
+        "pending launches": pending_launches(scene),
         "open one-shot waits": open_once,
     }
 

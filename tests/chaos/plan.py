@@ -12,6 +12,7 @@ from typing import Final
 from tests.chaos.workflows import EVENT_NAME
 
 TENANTS: Final = ("acme", "globex")
+LAUNCHING_NAME: Final = "CLIENT_CREATED"
 KEYS_PER_COLLECTOR: Final = 10
 EVENTS_PER_KEY: Final = 5
 CANARY: Final = "canary-of-a-payload-8d1f"
@@ -25,6 +26,8 @@ class Kind(StrEnum):
     ONCE = "once"
     UNAWAITED = "unawaited"
     UNRESOLVED = "unresolved"
+    LAUNCHING = "launching"
+    """Without a key, too: it launches, and wakes nobody."""
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
     MALFORMED = "malformed"
@@ -35,6 +38,7 @@ SHARES: Final = {
     Kind.ONCE: 0.03,
     Kind.UNAWAITED: 0.25,
     Kind.UNRESOLVED: 0.05,
+    Kind.LAUNCHING: 0.05,
     Kind.DUPLICATE: 0.04,
     Kind.CONFLICT: 0.02,
     Kind.MALFORMED: 0.03,
@@ -91,6 +95,7 @@ def make_plan(name: str, count: int, chance: random.Random) -> Plan:
             (Kind.ONCE, "once-{}"),
             (Kind.UNAWAITED, "nobody-{}"),
             (Kind.UNRESOLVED, ""),
+            (Kind.LAUNCHING, ""),
         )
         for n in range(numbers[kind])
     ]
@@ -118,7 +123,7 @@ def _event(kind: Kind, tenant: str, number: int, key: str) -> Planned:
     payload = {"canary": CANARY, "tenant": tenant, "number": number}
     fields = {
         "event_id": event_id,
-        "event_type": EVENT_NAME,
+        "event_type": LAUNCHING_NAME if kind is Kind.LAUNCHING else EVENT_NAME,
         "tenant": tenant,
         "workflow_correlation_key": key,
         "payload_json": json.dumps(payload),
