@@ -119,7 +119,7 @@ async def show_triggers(
 ) -> Response:
     """Triggers by tenant and id, disabled ones, too."""
     tenants = caller.reach(wanted.tenant)
-    after = _after(wanted.cursor)
+    after = trigger_cursor(wanted.cursor)
     async with parts.reading(tenants) as connection:
         lines = await list_triggers(
             connection, tenants, event_name=wanted.name, after=after, limit=wanted.limit + 1
@@ -216,7 +216,8 @@ def _compiled(trigger_id: str, definition: TriggerDefinition, tenant: str) -> Tr
         ) from None
 
 
-def _after(cursor: str | None) -> tuple[str, str]:
+def trigger_cursor(cursor: str | None) -> tuple[str, str]:
+    """Where a page of triggers begins; raises Problem for a cursor of another list."""
     read = read_cursor(cursor)
     if read is None:
         return FROM_THE_BEGINNING

@@ -16,6 +16,8 @@ from routing.audit_pages import (
 )
 from routing.explain_records import RunExplanation
 from routing.explain_run import explain_run
+from routing.run_records import RunQuery
+from routing.runs import page_of_runs
 from worker.api.reading import ambiguous, not_found
 from worker.console.rendering import page
 from worker.console.routes import console_router
@@ -38,20 +40,24 @@ async def show_run(visit: Visiting, id: str = "", of: str | None = None) -> Resp
             connection, reach, DeliveryQuery(workflow_id=id), limit=SHOWN
         )
         events = await page_of_events(connection, reach, EventQuery(workflow_id=id), limit=SHOWN)
+        runs = await page_of_runs(connection, reach, RunQuery(workflow_id=id), limit=SHOWN)
     tenants = {line.tenant for line in waits.lines} | {line.tenant for line in deliveries.lines}
+    tenants |= {line.tenant for line in runs.lines}
     if not tenants:
         raise not_found("workflow")
     if len(tenants) > 1:
         raise ambiguous("a workflow")
     names = {(line.tenant, line.event_id): line.name for line in events.lines}
     [tenant] = tenants
-    run_ids = [wait.run_id for wait in waits.lines if wait.run_id]
+    run_ids = [run.run_id for run in runs.lines]
+    run_ids += [wait.run_id for wait in waits.lines if wait.run_id]
     return page(
         "run.html",
         visit,
         workflow_id=id,
         tenant=tenant,
         run_id=run_ids[0] if run_ids else None,
+        runs=runs.lines,
         waits=waits.lines,
         open=[wait for wait in waits.lines if wait.status == "waiting"],
         deliveries=deliveries.lines,
