@@ -180,7 +180,7 @@ def _key_set(jwks: str) -> bytes:
 class _Staying(urllib.request.HTTPRedirectHandler):
     """Takes a redirection for the error that it is here."""
 
-    def redirect_request(self, *_arguments: Any) -> None:
+    def redirect_request(self, *_arguments: Any, **_named: Any) -> None:
         return None
 
 
