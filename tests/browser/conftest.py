@@ -106,11 +106,24 @@ def _note(message: Any) -> None:
 
 
 @pytest.fixture
-async def console(database_url: str, redis_url: str) -> AsyncIterator[Console]:
+def further_settings() -> dict[str, Any]:
+    """Settings of the console beside the usual ones; a module may have its own."""
+    return {}
+
+
+@pytest.fixture
+async def console(
+    database_url: str, redis_url: str, further_settings: dict[str, Any]
+) -> AsyncIterator[Console]:
     async with AsyncExitStack() as stack:
         browser = await _browser(stack)
-        settings = Settings(http_port=0, http_rate=10_000, http_burst=10_000,
-                            temporal_ui_url="http://127.0.0.1:8233")  # fmt: skip
+        settings = Settings(
+            http_port=0,
+            http_rate=10_000,
+            http_burst=10_000,
+            temporal_ui_url="http://127.0.0.1:8233",
+            **further_settings,
+        )
         database = await stack.enter_async_context(open_database(database_url, DatabaseLimits()))
         connect = partial(connect_redis, redis_url, block=timedelta(seconds=1))
         letters, desk = RedisDeadLetters(connect), DeadLetterDesk(connect)
@@ -140,13 +153,19 @@ async def _serve(stack: AsyncExitStack, parts: Parts) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-async def _browser(stack: AsyncExitStack) -> Browser:
+def chromium() -> str:
+    """The path of a Chromium; without one the test is skipped or, where all must run, fails."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        missing = "there is no Chromium on PATH; `apt-get install chromium` provides it"
-        if any(os.environ.get(name, "") not in {"", "0"} for name in ("CI", "POINTSMAN_STRICT")):
-            pytest.fail(missing, pytrace=False)
-        pytest.skip(missing)
+    if program is not None:
+        return program
+    missing = "there is no Chromium on PATH; `apt-get install chromium` provides it"
+    if any(os.environ.get(name, "") not in {"", "0"} for name in ("CI", "POINTSMAN_STRICT")):
+        pytest.fail(missing, pytrace=False)
+    pytest.skip(missing)
+
+
+async def _browser(stack: AsyncExitStack) -> Browser:
+    program = chromium()
     playwright = await stack.enter_async_context(async_playwright())
     browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
     stack.push_async_callback(browser.close)
