@@ -77,8 +77,8 @@ def replay_command(
         reason=reason,
         since=moment_option(since),
     )
-    wanted = _Wanted(event_ids or [], tenant, query)
-    answer = with_database(partial(_route_again, wanted, load_or_exit(rules), execute, why))
+    wanted = _Replay(event_ids or [], tenant, query, load_or_exit(rules), why if execute else None)
+    answer = with_database(partial(_route_again, wanted))
     if isinstance(answer, Sequence):
         _print_replayed(answer, as_json=as_json)
     else:
@@ -86,21 +86,19 @@ def replay_command(
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Which events: those with the ids, or those that the query finds."""
+class _Replay:
+    """Which events (those with the ids, or those that the query finds), how, and why."""
 
     event_ids: Sequence[str]
     tenant: str | None
     query: EventQuery
+    rules: Rules
+    reason: str | None
+    """None: nothing is done, only counted."""
 
 
 async def _route_again(
-    wanted: _Wanted,
-    rules: Rules,
-    execute: bool,
-    why: str,
-    database: Database,
-    settings: Settings,
+    wanted: _Replay, database: Database, settings: Settings
 ) -> Preview | Sequence[Replayed]:
     from routing.replay import Replayer, preview, selected
     from routing.wakeups import NOTIFY
@@ -112,10 +110,10 @@ async def _route_again(
         else:
             tenants = None if wanted.tenant is None else [wanted.tenant]
             identities, more = await selected(connection, tenants, wanted.query, MOST)
-        if not execute:
-            return await preview(connection, identities, rules, truncated=more)
+        if wanted.reason is None:
+            return await preview(connection, identities, wanted.rules, truncated=more)
     replayer = Replayer(database, settings.buffer_ttl)
-    replayed = await replayer.replay(identities, rules, actor=actor(), reason=why)
+    replayed = await replayer.replay(identities, wanted.rules, actor=actor(), reason=wanted.reason)
     async with database.transaction() as connection:
         await connection.execute(NOTIFY)
     return replayed
