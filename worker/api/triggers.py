@@ -19,7 +19,9 @@ from routing.triggers import (
 )
 from worker.api.answers import ONE, READING, documented
 from worker.api.authentication import Operator, PartsOf, Reader
+from worker.api.correlation_warnings import WarningShown, warnings_of
 from worker.api.cursors import cursor_text, damaged_cursor, read_cursor
+from worker.api.exact_writing import as_mapping
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
@@ -72,6 +74,7 @@ class TriggerApplied(_Answer):
     trigger_id: str
     change: str = Field(description="`created`, `changed` or `unchanged`.")
     version: int
+    warnings: list[WarningShown]
 
 
 class TriggerParameters(PageParameters):
@@ -163,7 +166,8 @@ async def put_trigger(
         dry_run=wanted.dry_run,
         behind_wall=tenant,
     )
-    return answer(applied)
+    warnings = await warnings_of(parts, tenant, "trigger", trigger.event_name)
+    return answer({**as_mapping(applied), "warnings": warnings})
 
 
 @router.post(

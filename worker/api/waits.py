@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from ingress.entry import Malformed
 from ingress.payload import parse_payload
-from pointsman.contract import RegisteredWait, RegisterWait
+from pointsman.contract import RegisterWait
 from routing.audit_pages import (
     DeliveryQuery,
     WaitQuery,
@@ -34,6 +34,7 @@ from worker.api.answers import (
     documented,
 )
 from worker.api.authentication import Operator, PartsOf, Reader
+from worker.api.correlation_warnings import RegisteredWaitShown, warnings_of
 from worker.api.cursors import cursor_text, read_cursor
 from worker.api.parts import Parts
 from worker.api.principal import Principal
@@ -93,7 +94,7 @@ async def list_waits(
     "/waits",
     summary="Register a wait",
     responses={
-        **documented(RegisteredWait, "The wait is registered."),
+        **documented(RegisteredWaitShown, "The wait is registered."),
         **{status: PROBLEMS[status] for status in (401, 403, 409, 413, 415, 422, 429, 503)},
     },
     openapi_extra={"requestBody": REGISTERED_WAIT},
@@ -115,12 +116,14 @@ async def register_wait(request: Request, parts: PartsOf, caller: Operator) -> R
         )
     if registration.matched_events:
         parts.sink.wake()
+    warnings = await warnings_of(parts, wait.tenant, "wait", wait.event_name)
     return answer(
         {
             "wait_id": wait.wait_id,
             "correlation_key": wait.correlation_key,
             "status": registration.status,
             "matched_events": registration.matched_events,
+            **({"warnings": warnings} if warnings else {}),
         }
     )
 

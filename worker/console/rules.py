@@ -9,6 +9,8 @@ from typing import Any, Final
 from fastapi import Response
 
 from correlation.rules import EVERY_NAME, Rules, RulesError, compile_rules
+from routing.audit_tenants import known_tenants
+from routing.uncorrelatable import Uncorrelatable, uncorrelatable
 from worker.console.rendering import page
 from worker.console.routes import console_router
 from worker.console.visits import Asking, Visit, Visiting, form_fields
@@ -19,12 +21,14 @@ router = console_router()
 
 LASTS: Final = (100, 1000, 5000)
 SHOWN: Final = 100
+MOST_TENANTS: Final = 20
+"""Warned about on one page; choose a tenant to see the others'."""
 
 
 @router.get("/rules")
 async def show_rules(visit: Visiting) -> Response:
     """The rules by event name, and the form to try others."""
-    return _page(visit, text="", last=LASTS[1])
+    return await _page(visit, text="", last=LASTS[1])
 
 
 @router.post("/rules")
@@ -37,13 +41,13 @@ async def try_rules(visit: Asking) -> Response:
         proposed = _rules_of(text)
     except (RulesError, tomllib.TOMLDecodeError, RecursionError) as error:
         said = str(error) or "the rules are nested too deeply"
-        return _page(visit, text=text, last=last, problem=said)
+        return await _page(visit, text=text, last=last, problem=said)
     async with visit.parts.reading(visit.tenants) as connection:
         found = await shadow(connection, proposed, last=last, tenants=visit.tenants)
-    return _page(visit, text=text, last=last, found=found)
+    return await _page(visit, text=text, last=last, found=found)
 
 
-def _page(
+async def _page(
     visit: Visit,
     *,
     text: str,
@@ -61,9 +65,19 @@ def _page(
         "problem": problem,
         "found": found,
         "shown": SHOWN,
+        "warnings": await _warnings(visit, rules),
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
     return page("rules.html", visit, status=status, **values)
+
+
+async def _warnings(visit: Visit, rules: Rules) -> list[Uncorrelatable]:
+    """Of the tenants that the visitor looks at: awaited names in whose events no key is found."""
+    tenants = visit.tenants
+    async with visit.parts.reading(tenants) as connection:
+        chosen = await known_tenants(connection) if tenants is None else tenants
+        found = [await uncorrelatable(connection, t, rules) for t in chosen[:MOST_TENANTS]]
+    return [warning for warnings in found for warning in warnings]
 
 
 def _paths(rules: Rules, name: str) -> list[str]:
