@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Literal, Protocol, assert_never
+from typing import Final, Literal, Protocol, assert_never
 
 from correlation.event import Event
 from correlation.reason import Outcome, Reason
@@ -32,6 +32,9 @@ from worker.insistence import Insistence
 from worker.recording import Batch, Recorder, Recording, Refused
 from worker.schema_checks import checked
 from worker.stream_tenant import kept_within
+
+AT_A_STRETCH: Final = 50
+"""Entries that are decided before the loop turns: a millisecond's work."""
 
 
 class DeliverySink(Protocol):
@@ -84,7 +87,7 @@ class Consumer:
                 insistence = Insistence(group)
                 earlier: asyncio.Task[None] | None = None
                 while (reading := await self._read_before(stop)) is not None:
-                    batch = self._decide_all(reading)
+                    batch = await self._decide_all(reading)
                     if earlier is not None:
                         await asyncio.wait({earlier, stop}, return_when=asyncio.FIRST_COMPLETED)
                     earlier = group.create_task(
@@ -105,7 +108,7 @@ class Consumer:
 
     async def settle(self, reading: Reading) -> None:
         """Record one reading, acknowledge it, then pass its deliveries on; poison included."""
-        for poison in await self._settle(reading, self._decide_all(reading)):
+        for poison in await self._settle(reading, await self._decide_all(reading)):
             await self._insist(*poison)
 
     async def _read_before(self, stop: asyncio.Task[Literal[True]]) -> Reading | None:
@@ -161,9 +164,18 @@ class Consumer:
         if recorded.left_to_claim:
             self._sink.wake()
 
-    def _decide_all(self, reading: Reading) -> Batch:
+    async def _decide_all(self, reading: Reading) -> Batch:
+        """Decide a batch, now and then letting the one before get on with its commit.
+
+        Until that is done it holds the locks of its keys, for which other processes wait.
+        """
         rules = self._rules()
-        recordings = [self._decide(entry, rules) for entry in reading.entries]
+        recordings: list[Recording] = []
+        for start in range(0, len(reading.entries), AT_A_STRETCH):
+            if start:
+                await asyncio.sleep(0)
+            stretch = reading.entries[start : start + AT_A_STRETCH]
+            recordings += [self._decide(entry, rules) for entry in stretch]
         recordings += [_trimmed(entry) for entry in reading.trimmed]
         return self._recorder.prepared(recordings)
 

@@ -25,7 +25,7 @@ from tests.unit.worker.fakes import (
     an_entry,
 )
 from tests.waiting import wait_until
-from worker.consumer import Consumer
+from worker.consumer import AT_A_STRETCH, Consumer
 from worker.insistence import AT_ONCE
 from worker.recording import Recorder
 
@@ -84,6 +84,21 @@ async def test_a_reading_is_recorded_then_acknowledged_then_passed_on() -> None:
     assert rig.ledger.events == ["event-1", "event-2"]
     assert rig.source.acknowledged == ["1-0", "2-0"]
     assert rig.sink.submitted == expected
+
+
+async def test_a_large_batch_is_decided_without_holding_up_the_one_before() -> None:
+    rig = Rig(Reading([an_entry(number) for number in range(3 * AT_A_STRETCH)]))
+
+    async def commit() -> None:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        rig.journal.append("committed the one before")
+
+    committing = asyncio.create_task(commit())
+    await rig.consumer.run_until_idle()
+
+    assert committing.done()
+    assert rig.journal[:2] == ["committed the one before", "recorded"]
 
 
 async def test_nothing_is_acknowledged_while_nothing_can_be_recorded() -> None:
