@@ -41,6 +41,8 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.INVALID_CLOUDEVENT: "Let the publisher send a CloudEvent 1.0 with JSON data.",
     Reason.CONFLICTING_DUPLICATE: "Let the publisher give each event an id of its own; the first "
     "event of this id stands.",
+    Reason.FOREIGN_TENANT: "Publish it on the stream of its own tenant, or correct the tenant that "
+    "this stream is bound to (POINTSMAN_STREAM_TENANT).",
     Reason.TRIMMED: "Stop whoever trims the stream: Pointsman trims what is acknowledged. Publish "
     "the event again.",
     Reason.POISON: "Look at the dead letter's detail, mend the cause, then requeue it.",
