@@ -267,6 +267,18 @@ class BesideTheModel(RuleBasedStateMachine):
         ).fetchall()
         assert rows == []
 
+    @invariant()
+    def nothing_in_hand_has_overtaken_what_is_elsewhere(self) -> None:
+        row = self.reader.execute(
+            "SELECT count(*) FROM workflow_event_deliveries AS mine"
+            " JOIN workflow_event_deliveries AS earlier USING (tenant_id, workflow_id)"
+            " WHERE mine.status = 'pending' AND mine.lease_owner = %(me)s"
+            " AND earlier.status = 'pending' AND earlier.lease_owner IS DISTINCT FROM %(me)s"
+            " AND earlier.position < mine.position",
+            {"me": self.owner},
+        ).fetchone()
+        assert row == (0,)
+
     def teardown(self) -> None:
         """After a restart all that is pending is claimed, and nothing is left behind."""
         try:

@@ -16,7 +16,7 @@ from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
 from routing.waits import Closing, Wait
 from tests.builders import a_wait, an_event, incoming
 from tests.integration.faulty_database import Fault
-from tests.integration.model_machine import LEASE, BesideTheModel, step
+from tests.integration.model_machine import LEASE, BesideTheModel, Pair, step
 from tests.model import ModelWait
 
 LOOKBACK: Final = timedelta(hours=1)
@@ -79,11 +79,16 @@ class Histories(BesideTheModel):
     @initialize(
         waits=st.lists(wait_terms, min_size=1, max_size=3),
         batch=st.lists(key_lists, min_size=1, max_size=2),
+        said=st.sampled_from([Disposition.ACCEPTED, Disposition.ACCEPTED, None]),
     )
-    def begin(self, waits: list[WaitTerms], batch: list[tuple[str, ...]]) -> None:
+    def begin(
+        self, waits: list[WaitTerms], batch: list[tuple[str, ...]], said: Disposition | None
+    ) -> None:
         """Left to chance, few histories would have a match early enough to do much with it."""
         self.take_on("acme", waits, Fault.NONE)
         self.bring("acme", batch, delivers=True, fault=Fault.NONE)
+        if said is not None and self.speakable():
+            self.say(self.speakable()[0], said, Fault.NONE)
 
     @step(
         weight=3,
@@ -248,7 +253,10 @@ class Histories(BesideTheModel):
         unspoken = [pair for pair in self.speakable() if self.disposition(pair) is None]
         again = data.draw(st.integers(0, 3)) == 0
         pairs = self.speakable() if again or not unspoken else unspoken
-        tenant, event_id, wait_id = data.draw(st.sampled_from(pairs))
+        self.say(data.draw(st.sampled_from(pairs)), disposition, fault)
+
+    def say(self, pair: Pair, disposition: Disposition, fault: Fault) -> None:
+        tenant, event_id, wait_id = pair
         wait = self.registered[tenant, wait_id]
         closing = Closing(wait.tenant, wait.wait_id, disposition, event_id)
 

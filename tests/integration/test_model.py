@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from routing import matching, waits
+from routing import delivery_store, matching, waits
 from routing.faults import RecordRefused
 from tests.integration.model_steps import Histories
 
-EXAMPLES: Final = int(os.environ.get("POINTSMAN_MODEL_EXAMPLES", "25"))
+EXAMPLES: Final = int(os.environ.get("POINTSMAN_MODEL_EXAMPLES", "15"))
 STEPS: Final = 30
 
 
@@ -41,16 +41,37 @@ def run_histories(
     )
 
 
-@pytest.mark.timeout(60 + 10 * EXAMPLES)
+@pytest.mark.timeout(60 + 20 * EXAMPLES)
 def test_any_history_with_crashes_ends_as_the_model_says(database_url: str) -> None:
     run_histories(database_url, EXAMPLES, list(Phase))
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("module", "name", "right", "wrong"),
     [
+        # One event to every exclusive wait.
         (matching, "MATCH_EVENTS", "cardinality = 'all' OR age = 1", "true"),
+        # A look-back hands a run what it has accepted, ...
+        (waits, "REGISTER_WAITS", "((d.workflow_id = i.workflow_id AND", "((false AND"),
+        # ... and takes what an exclusive wait holds.
+        (waits, "REGISTER_WAITS", "(d.cardinality = 'exclusive' AND", "(false AND"),
+        # A closed wait keeps what was never sent to it.
         (waits, "SETTLE_CLOSED", "d.disposition IS NULL AND", "false AND"),
+        # What one exclusive wait gave back is offered although another has it.
+        (
+            waits,
+            "REOFFER_EVENTS",
+            "d.cardinality = 'exclusive' AND d.status IN",
+            "false AND d.status IN",
+        ),
+        # A signal that arrived after all is forgotten.
+        (
+            delivery_store,
+            "SETTLE_DELIVERIES",
+            "d.status IN ('pending', 'withdrawn')",
+            "d.status = 'pending'",
+        ),
     ],
 )
 def test_a_wrong_statement_is_found_out(
