@@ -8,10 +8,22 @@ import platform
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
+
+RATIOS: Final = {
+    "noise_vs_raw_insert": "at least 0.6",
+    "noise_vs_by_hand": "at least 10",
+    "resume_vs_raw_signal": "at least 0.85",
+    "latency_p50_over_raw_ms": "at most 10",
+    "latency_p99_over_raw_ms": "at most 30",
+    "waits_10m_vs_10k_cost": "at most 1.25",
+    "hot_key_vs_uniform": "at least 0.3",
+    "rss_growth": "at most 0.1",
+}
+"""What is wanted of each; a run that does not measure one writes null for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,7 @@ class Results:
     scale: str
     console: Console
     figures: dict[tuple[str, str], Figure] = field(default_factory=dict)
-    ratios: dict[str, float] = field(default_factory=dict)
+    ratios: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(RATIOS))
 
     def add(self, part: str, name: str, value: float, unit: str) -> None:
         figure = self.figures.setdefault((part, name), Figure(part, name, unit))
@@ -67,8 +79,10 @@ class Results:
         ratios = Table(title="Ratios, each within this run")
         ratios.add_column("ratio")
         ratios.add_column("value", justify="right")
+        ratios.add_column("wanted")
         for key, value in self.ratios.items():
-            ratios.add_row(key, f"{value:g}")
+            shown = "not measured" if value is None else f"{value:g}"
+            ratios.add_row(key, shown, RATIOS.get(key, ""))
         self.console.print(table, ratios)
 
     def write(self, path: Path) -> None:
