@@ -107,6 +107,17 @@ def test_every_metric_of_the_catalogue_is_shown_and_no_other_of_ours() -> None:
         assert (family.type, family.documentation) == (metric.kind, metric.meaning)
 
 
+def test_expired_events_and_registered_waits_are_counted() -> None:
+    metrics = Metrics()
+
+    metrics.events_expired(3)
+    metrics.waits_registered(2, looked_back=1)
+
+    assert value(metrics, "pointsman_events_expired_total") == 3
+    assert value(metrics, "pointsman_waits_registered_total") == 2
+    assert value(metrics, "pointsman_matches_total", by="lookback") == 1
+
+
 def test_the_names_of_metrics_say_their_kind_and_unit() -> None:
     for metric in CATALOGUE.values():
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER), metric.name

@@ -1,0 +1,103 @@
+"""What operators do by hand stands in their audit, and what could not be done does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from ingress.backlog import StreamBacklog, StreamsUnavailable
+from ingress.dead_letter_desk import LettersUnavailable, LetterUnusable
+from ingress.entry import EntryId, StreamName
+from ingress.letter import DeadLetter
+from routing.database import Database
+from routing.tokens import Scope
+from tests.builders import a_wait
+from tests.integration.api.caller import Api, FakeDeadLetters, open_api
+
+FIELDS = {b"tenant": b"acme", b"event_id": b"poison", b"event_type": b"A"}
+LETTER = DeadLetter(EntryId("5-0"), StreamName("s"), EntryId("1-0"), "poison", "d", FIELDS)
+
+
+class StuckLetters(FakeDeadLetters):
+    """Letters of which none can be put back."""
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__([LETTER])
+        self._why = why
+
+    async def requeue(self, stream: StreamName, letter_id: str) -> str | None:
+        raise self._why
+
+
+class Behind:
+    """Streams with work left; `away` cannot be asked."""
+
+    def __init__(self, *, away: bool = False) -> None:
+        self._away = away
+
+    async def measure(self) -> Sequence[StreamBacklog]:
+        if self._away:
+            raise StreamsUnavailable("no answer")
+        name = StreamName("events")
+        return [
+            StreamBacklog(name, unread=3, oldest_unread=timedelta(seconds=90), pending=2),
+            StreamBacklog(name, unread=4, oldest_pending=timedelta(seconds=30), pending=1),
+        ]
+
+
+async def actions(database: Database) -> list[tuple[Any, ...]]:
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            "SELECT action, target_id, detail ->> 'entry_id' FROM workflow_operator_actions"
+        )
+        return list(await cursor.fetchall())
+
+
+async def test_a_letter_that_is_put_back_is_written_down_with_its_new_entry(
+    api: Api, letters: FakeDeadLetters
+) -> None:
+    letters.letters.append(LETTER)
+    caller = await api.caller(Scope.OPERATE)
+
+    answered = await caller.post("/v1/dlq/5-0/requeue?reason=mended")
+
+    assert answered.status_code == 200
+    assert await actions(api.database) == [("requeue", "5-0", answered.json()["entry_id"])]
+
+
+async def test_what_cannot_be_put_back_leaves_no_trace_and_says_why(database: Database) -> None:
+    unusable = LetterUnusable("dead letter 5-0 has 4000 fields of its own")
+    async with open_api(database, StuckLetters(unusable)) as api:
+        refused = await (await api.caller(Scope.OPERATE)).post("/v1/dlq/5-0/requeue?reason=r")
+    async with open_api(database, StuckLetters(LettersUnavailable("gone"))) as api:
+        away = await (await api.caller(Scope.OPERATE)).post("/v1/dlq/5-0/requeue?reason=r")
+
+    assert (refused.status_code, away.status_code) == (409, 503)
+    assert "4000 fields" in refused.json()["title"] + refused.json()["detail"]
+    assert "purge" in refused.json()["fix"]
+    assert await actions(database) == []
+
+
+async def test_a_wait_is_closed_and_written_down_together(api: Api) -> None:
+    await api.register(a_wait(key=7, wait_id="w-7"))
+    caller = await api.caller(Scope.OPERATE)
+
+    answered = await caller.delete("/v1/waits/w-7?reason=obsolete")
+
+    assert answered.json()["status"] == "closed"
+    assert await actions(api.database) == [("close_wait", "w-7", None)]
+
+
+async def test_the_overview_says_how_far_reading_is_behind(database: Database) -> None:
+    shown = []
+    for streams in (Behind(), Behind(away=True)):
+        change = partial(replace, streams=streams)
+        async with open_api(database, FakeDeadLetters(), change, insecure_dev=True) as api:
+            shown.append((await api.with_token(None).get("/console")).text)
+
+    assert "7 unread, 3 pending" in shown[0]
+    assert "behind the stream" in shown[0]
+    assert "Redis does not answer" in shown[1]
