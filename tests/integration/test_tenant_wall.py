@@ -9,10 +9,12 @@ import psycopg
 import pytest
 
 from correlation.reason import Outcome, Reason
+from correlation.triggers import compile_trigger
 from routing.database import Database, DatabaseLimits, open_database
 from routing.faults import DatabaseUnavailable
 from routing.incoming import Origin, RejectedEntry
 from routing.matching import Matcher, Matching
+from routing.triggers import apply_triggers
 from routing.waits import Waits
 from tests.builders import a_wait, incoming
 
@@ -29,6 +31,9 @@ FILLED: Final = (
     "workflow_runtime_events",
     "workflow_run_waits",
     "workflow_event_deliveries",
+    "workflow_event_triggers",
+    "workflow_event_launches",
+    "workflow_runs",
     "workflow_rejected_entries",
 )
 FORBIDDEN: Final = (
@@ -52,7 +57,14 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     async with open_database(database_url, DatabaseLimits(connections=1)) as database:
         waits, matcher = Waits(database), Matcher(database, Matching(owner="me"))
         for tenant in TENANTS:
-            await waits.register([a_wait(tenant=tenant, key="7", wait_id="wait")])
+            definition = {
+                "tenant": tenant,
+                "event": "INVOICE_PAID",
+                "workflow": "W",
+                "task_queue": "q",
+            }
+            await apply_triggers(database, [compile_trigger("t", definition)], actor="test")
+            await waits.register([a_wait(tenant=tenant, key="7", wait_id="wait", run_id="run")])
             await matcher.record(
                 [incoming(tenant=tenant, key="7", event_id="event")], [_rejected(tenant)]
             )
