@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 from tests.chaos.plan import Plan, Planned, Waiter
 from tests.chaos.site import GROUP, Scene
 from tests.chaos.workflows import Waiting
+from tests.waiting import wait_until
 
 
 @dataclass
@@ -71,6 +72,8 @@ class Load:
     async def lose(self, *command: Any) -> None:
         """Run a command by which Redis loses entries, and note in the same moment which."""
         stream = self.scene.stream
+        # After the fault before, the program may still be about to make its group anew.
+        await wait_until(self._group_exists, description="the group exists")
         async with self.scene.redis.pipeline(transaction=True) as transaction:
             transaction.xinfo_groups(stream)
             transaction.xrange(stream)
@@ -100,6 +103,12 @@ class Load:
             else:
                 self.ledger.entries[_text(entry_id)] = planned
                 return
+
+    async def _group_exists(self) -> bool:
+        try:
+            return bool(await self.scene.redis.xinfo_groups(self.scene.stream))
+        except (RedisError, OSError):
+            return False
 
     async def _start_waiters(self, client: Client) -> None:
         while self._waiters_to_start:
