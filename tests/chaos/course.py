@@ -52,7 +52,10 @@ async def started(scene: Scene) -> None:
 async def endure(
     site: Site, faults: Sequence[Fault], *, seed: int, entries: int, seconds: float
 ) -> Findings:
-    """Publish `entries` in about `seconds` while these faults happen one after the other."""
+    """Publish `entries` in about `seconds` while these faults happen one after the other.
+
+    What Redis loses by a fault is published again, as a publisher with an outbox does.
+    """
     async with open_scene(site) as scene:
         await started(scene)
         chance = random.Random(seed)
@@ -62,6 +65,8 @@ async def endure(
         await wait_until(lambda: load.published > entries // 5, description="half-way", timeout=120)
         for fault in faults:
             await fault(load, chance)
+            # A flush also takes what a consumer that was killed before had in hand.
+            await load.republish_losses()
         await publishing
         await quiet(load, within=180)
         return await check(load)

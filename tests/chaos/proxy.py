@@ -12,6 +12,11 @@ LOOPBACK: Final = "127.0.0.1"
 CHUNK: Final = 65_536
 
 
+# Messages of Postgres' protocol: the client's Sync, the server's ReadyForQuery without its status.
+SYNC: Final = b"S\0\0\0\4"
+READY: Final = b"Z\0\0\0\5"
+
+
 class CommitCut(Enum):
     """Where a connection to Postgres is cut."""
 
@@ -27,6 +32,18 @@ class _Link:
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self._writers = (client, server)
         self.swallows_commit = False
+        self._in_transaction = False
+        """Within a transaction that began with BEGIN, as the server said last."""
+
+    def heard(self, data: bytes) -> None:
+        """Take note of what the server says of itself."""
+        if (found := data.rfind(READY)) >= 0:
+            self._in_transaction = data[found + len(READY) :][:1] != b"I"
+
+    def commits(self, data: bytes) -> bool:
+        """Whether the client commits with this: in words, or by a synchronisation without BEGIN."""
+        alone = data.endswith(SYNC) and b"BEGIN" not in data and not self._in_transaction
+        return alone or b"COMMIT" in data
 
     def cut(self) -> None:
         for writer in self._writers:
@@ -106,7 +123,7 @@ class Proxy:
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while data := await reader.read(CHUNK):
-            if self._cuts_left and b"COMMIT" in data:
+            if self._cuts_left and link.commits(data):
                 self._cuts_left -= 1
                 if self._cut_where is CommitCut.BEFORE:
                     return
@@ -117,8 +134,9 @@ class Proxy:
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while data := await reader.read(CHUNK):
-            if link.swallows_commit and b"COMMIT\0" in data:
+            if link.swallows_commit and READY + b"I" in data:
                 return
+            link.heard(data)
             await self._pass_on(data, writer)
 
     async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> None:
