@@ -33,6 +33,8 @@ from worker.recording import Batch, Recorder, Recording, Refused
 from worker.schema_checks import checked
 from worker.stream_tenant import kept_within
 
+LAST_READ_SECONDS: Final = 0.25
+"""So long a stop waits for the answer to a read that is under way."""
 AT_A_STRETCH: Final = 50
 """Entries that are decided before the loop turns: a millisecond's work."""
 
@@ -118,6 +120,9 @@ class Consumer:
         read = asyncio.create_task(self._source.read())
         try:
             await asyncio.wait({read, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not read.done():
+                # Told to stop: what is on its way already is still taken.
+                await asyncio.wait({read}, timeout=LAST_READ_SECONDS)
         finally:
             if not read.done():
                 # What it may have fetched stays pending and is claimed later.

@@ -18,6 +18,7 @@ RULES_VARIABLE: Final = "WORKFLOW_RUNTIME_V2_EVENT_CORRELATION_PATHS_JSON"
 RULES_FILE_VARIABLE: Final = "POINTSMAN_RULES_FILE"
 
 MAX_RULES_BYTES: Final = 256 * 1024
+DEEPEST_YAML: Final = 100
 
 
 def rules_from_environment(environment: Mapping[str, str]) -> Rules:
@@ -157,6 +158,17 @@ def _read_toml(text: str) -> object:
 
 class _StrictLoader(yaml.SafeLoader):
     """Safe YAML that refuses a name written twice, as the other formats are read here."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        # Far below Python's own limit, at which whatever else runs just then breaks, too.
+        if self._depth >= DEEPEST_YAML:
+            raise _WrongSyntax("nested too deeply")
+        self._depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(
         self,

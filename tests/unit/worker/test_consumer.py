@@ -273,3 +273,23 @@ async def test_a_consumer_that_is_told_to_stop_waits_for_no_entry() -> None:
     await asyncio.wait_for(running, 20)
 
     assert rig.journal == []
+
+
+async def test_what_a_read_brings_in_the_moment_of_the_stop_is_recorded() -> None:
+    rig = Rig()
+    stopping, reading = asyncio.Event(), asyncio.Event()
+
+    async def read_late() -> Reading:
+        reading.set()
+        await stopping.wait()
+        await asyncio.sleep(0.01)
+        return Reading([an_entry(1)])
+
+    rig.source.read = read_late  # type: ignore[method-assign]
+    running = asyncio.create_task(rig.consumer.run(stopping))
+    await reading.wait()
+
+    stopping.set()
+    await asyncio.wait_for(running, 20)
+
+    assert rig.source.acknowledged == ["1-0"]
