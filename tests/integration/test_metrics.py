@@ -138,6 +138,13 @@ async def test_an_event_on_its_way_to_a_workflow_is_counted_at_every_stage(
             lambda: shown.value("pointsman_deliveries_total", state="delivered", reason=""),
             description="the delivery is counted",
         )
+        # The entries may come in several readings; the last one is counted last.
+        await wait_until(
+            lambda: shown.value(
+                "pointsman_events_total", outcome="malformed", reason="missing_event_name"
+            ),
+            description="the last entry is counted",
+        )
         await wait_until(
             lambda: shown.value("pointsman_open_waits"), description="the open wait is looked at"
         )
