@@ -76,18 +76,7 @@ def list_command(
         for line in lines:
             print_json(line)
         return
-    columns = (
-        "started",
-        "tenant",
-        "workflow",
-        "run",
-        "type",
-        "status",
-        "origin",
-        "waits",
-        "closed",
-    )
-    print_table(columns, [_row(line) for line in lines])
+    print_table(COLUMNS, [_row(line) for line in lines])
 
 
 @runs_app.command("export")
