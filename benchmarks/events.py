@@ -77,6 +77,7 @@ def publish(redis: Redis, stream: str, events: Iterator[Fields]) -> int:
     while batch := list(itertools.islice(events, BATCH)):
         with redis.pipeline(transaction=False) as pipeline:
             for fields in batch:
+                # redis-py declares a dictionary of its own unions, which is invariant.
                 pipeline.xadd(stream, fields)  # type: ignore[arg-type]
             pipeline.execute()
         count += len(batch)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from temporalio.client import Client
 
@@ -43,13 +44,15 @@ def _add(results: Results, name: str, milliseconds: list[float]) -> None:
         results.add(PART, f"{name}, {label}", percentile(milliseconds, share), "ms")
 
 
-async def _steadily(rate: int, seconds: int, act: Callable[[int], Awaitable[None]]) -> None:
+async def _steadily(
+    rate: int, seconds: int, act: Callable[[int], Coroutine[Any, Any, None]]
+) -> None:
     """Begin an act at each tick, whether or not the earlier ones have ended."""
     started = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for number in range(rate * seconds):
             await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
-            group.create_task(act(number))  # type: ignore[arg-type]
+            group.create_task(act(number))
 
 
 async def _raw(client: Client, rate: int, scale: Scale) -> list[float]:
@@ -75,6 +78,7 @@ async def _ours(stage: Stage, rate: int, scale: Scale) -> list[float]:
         target = FIRST + number % TARGETS
         event = an_event(target, wait_key(target))
         sent[event["event_id"]] = time.time()
+        # redis-py declares a dictionary of its own unions, which is invariant.
         stage.redis.xadd(stream, event)  # type: ignore[arg-type]
 
     with stage.pointsman(stream) as process:

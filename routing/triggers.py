@@ -64,7 +64,8 @@ async def apply_triggers(
     applied: list[Applied] = []
     async with database.transaction(tenant=behind_wall) as connection:
         for trigger in triggers:
-            applied.append(await _apply(connection, trigger, actor, reason))  # noqa: PERF401 - in turn
+            # One after the other on one connection: a comprehension would only hide the loop.
+            applied.append(await _apply(connection, trigger, actor, reason))  # noqa: PERF401
         if dry_run:
             raise Rollback  # ends the block above, and nothing else
     return applied

@@ -113,7 +113,9 @@ async def _reject(database: Database) -> None:
         Outcome.MALFORMED,
         Reason.INVALID_JSON,
         "payload_json: expected ',' or '}' in line 1, column 19",
-        json.dumps({"event_id": "evt-broken", "payload_json": '{"a": 1 "b"', "secret": CANARY}).encode(),  # noqa: E501
+        json.dumps(
+            {"event_id": "evt-broken", "payload_json": '{"a": 1 "b"', "secret": CANARY}
+        ).encode(),
         "acme",
         "evt-broken",
         "INVOICE_PAID",

@@ -80,7 +80,7 @@ async def one_fault(load: Load, name: str, chance: random.Random) -> bool:
 
 
 def say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)  # noqa: T201 - this is what the command prints
 
 
 if __name__ == "__main__":

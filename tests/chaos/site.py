@@ -246,7 +246,7 @@ async def _servers(
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)  # noqa: T201 - a person watches
 
 
 def _superuser_url(servers: Servers) -> str:
