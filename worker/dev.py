@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from routing.migrations import migrate
-from worker.addresses import as_exports, environment_for, pages_of
+from worker.addresses import as_exports, environment_for
 from worker.embedded import embedded_servers
-from worker.programs import SERVICE, running, until_interrupted
+from worker.local_service import local_service
+from worker.programs import until_interrupted
 
 
 async def dev(folder: Path | None) -> int:
@@ -23,12 +24,11 @@ async def dev(folder: Path | None) -> int:
         durable = folder is not None
         async with embedded_servers(data, announce=_say, durable=durable, ui=True) as servers:
             await asyncio.to_thread(migrate, servers.database_url)
-            environment, pages = environment_for(servers), pages_of(servers)
-            settings = {**environment, **pages.settings}
-            async with running(
-                "the service", SERVICE, environment=settings, folder=Path.cwd()
-            ) as service:
-                await pages.served_by(service)
+            environment = environment_for(servers)
+            async with local_service(servers, environment=environment, folder=Path.cwd()) as (
+                service,
+                pages,
+            ):
                 _say(f"\nThe service is running; Ctrl-C ends everything.\n\n{pages.lines}\n")
                 _say(f"For another terminal:\n\n{as_exports(environment)}\n")
                 await until_interrupted([service])

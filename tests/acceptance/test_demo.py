@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -13,12 +14,29 @@ from tests.waiting import wait_until
 from worker.embedded.process_tree import descendants, is_running
 
 ALONE = Pointsman({})
+LAST_LINE = "export TEMPORAL_NAMESPACE"
+
+
+async def says(text: str, program: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the running program has printed this."""
+
+    def said() -> bool:
+        printed = log.read_text()
+        assert text in printed or program.poll() is None, f"it ended without {text!r}:\n{printed}"
+        return text in printed
+
+    await wait_until(said, description=f"it prints {text!r}", timeout=90)
+
+
+def address(log: Path, name: str) -> str:
+    """The address that was printed under this name."""
+    [line] = [line for line in log.read_text().splitlines() if line.startswith(f"  {name} ")]
+    return line.split()[-1]
 
 
 def page(log: Path, name: str) -> str:
     """What is found at the address that was printed under this name."""
-    [line] = [line for line in log.read_text().splitlines() if line.startswith(f"  {name} ")]
-    return httpx.get(line.split()[-1], follow_redirects=True, timeout=30).text
+    return httpx.get(address(log, name), follow_redirects=True, timeout=30).text
 
 
 @pytest.mark.timeout(300)
@@ -44,11 +62,7 @@ async def test_everything_runs_on_one_machine_until_ctrl_c(tmp_path: Path) -> No
     log = tmp_path / "dev.log"
 
     with ALONE.running("dev", log=log) as dev:
-        await wait_until(
-            lambda: "export TEMPORAL_NAMESPACE" in log.read_text(),
-            description="it says where everything is",
-            timeout=90,
-        )
+        await says(LAST_LINE, dev, log)
         console = page(log, "console")
         temporal = page(log, "Temporal")
         exports = [line for line in log.read_text().splitlines() if line.startswith("export ")]
@@ -63,14 +77,27 @@ async def test_everything_runs_on_one_machine_until_ctrl_c(tmp_path: Path) -> No
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("temporal", "redis_url", "database_url")
+async def test_two_that_start_together_listen_at_addresses_of_their_own(tmp_path: Path) -> None:
+    logs = tmp_path / "first.log", tmp_path / "second.log"
+
+    with ALONE.running("dev", log=logs[0]) as first, ALONE.running("dev", log=logs[1]) as second:
+        await says(LAST_LINE, first, logs[0])
+        await says(LAST_LINE, second, logs[1])
+        addresses = {address(log, name) for log in logs for name in ("console", "metrics")}
+        for each in (first, second):
+            ask_to_stop(each, signal.SIGINT)
+
+    assert len(addresses) == 4
+
+
 @pytest.mark.usefixtures("temporal", "redis_url", "database_url")
 async def test_a_demo_that_is_broken_off_leaves_nothing_running(tmp_path: Path) -> None:
     log = tmp_path / "demo.log"
 
     with ALONE.running("demo", log=log) as demo:
-        await wait_until(
-            lambda: "Publishing" in log.read_text(), description="it publishes", timeout=90
-        )
+        await says("Publishing", demo, log)
         children = descendants(demo.pid)
         exit_code = ask_to_stop(demo)
 

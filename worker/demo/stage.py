@@ -20,16 +20,16 @@ from routing.audit import list_events
 from routing.audit_records import EventFilter
 from routing.database import Database, DatabaseLimits, open_database
 from routing.migrations import migrate
-from worker.addresses import Pages, environment_for, pages_of
+from worker.addresses import Pages, environment_for
 from worker.demo.examples import Examples
 from worker.embedded import Part, Servers, embedded_servers
+from worker.local_service import local_service
 from worker.operator_error import OperatorError
-from worker.programs import SERVICE, Program, running
+from worker.programs import Program, running
 from worker.redaction import redact_urls
 from worker.rules_source import RULES_FILE_VARIABLE, RULES_VARIABLE
 
 WORKERS: Final = ("-m", "examples.worker")
-PROGRAMS: Final = {"the service": SERVICE, "the example worker": WORKERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +72,23 @@ async def set_up(examples: Examples, screen: Console, *, ui: bool) -> AsyncGener
         database = await stack.enter_async_context(open_database(servers.database_url, limits))
         await _refuse_used(database, examples, servers.database_url)
         temporal = await _connect(servers)
-        pages = pages_of(servers)
-        programs = [
-            await stack.enter_async_context(
-                running(
-                    name,
-                    arguments,
-                    environment={**environment, **pages.settings},
-                    folder=examples.rules_file.parents[1],
-                    log=data / f"{name.replace(' ', '-')}.log",
-                )
+        folder = examples.rules_file.parents[1]
+        service, pages = await stack.enter_async_context(
+            local_service(
+                servers, environment=environment, folder=folder, log=data / "the-service.log"
             )
-            for name, arguments in PROGRAMS.items()
-        ]
+        )
+        workers = await stack.enter_async_context(
+            running(
+                "the example worker",
+                WORKERS,
+                environment={**environment, **pages.settings},
+                folder=folder,
+                log=data / "the-example-worker.log",
+            )
+        )
         stream = environment["POINTSMAN_STREAM"]
-        yield Stage(environment, pages, redis, database, temporal, stream, programs)
+        yield Stage(environment, pages, redis, database, temporal, stream, (service, workers))
 
 
 def _environment(servers: Servers, examples: Examples) -> Mapping[str, str]:

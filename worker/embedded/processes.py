@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -24,6 +25,10 @@ START_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.02
 LOG_LINES_SHOWN: Final = 12
+LOWEST_PORT: Final = 12_000
+PORT_ATTEMPTS: Final = 100
+OUTGOING_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+IANA_LOWEST_OUTGOING_PORT: Final = 49_152  # RFC 6335, section 6
 
 PR_SET_PDEATHSIG: Final = 1  # from <linux/prctl.h>
 
@@ -189,10 +194,26 @@ class ServerProcess:
 
 
 def free_port() -> int:
-    """A TCP port that was free on the loopback address a moment ago."""
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        return int(listener.getsockname()[1])
+    """A TCP port that was free on the loopback address a moment ago.
+
+    It is none of those that the kernel gives to outgoing connections: one of these could take it
+    before a server does.
+    """
+    for _ in range(PORT_ATTEMPTS):
+        # Not from `random`: who seeds it alike in two processes would get the same ports.
+        port = LOWEST_PORT + secrets.randbelow(_lowest_outgoing_port() - LOWEST_PORT)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind((LOOPBACK, port))
+            return port
+    raise ServerFailed(f"no free port found on {LOOPBACK} in {PORT_ATTEMPTS} attempts")
+
+
+def _lowest_outgoing_port() -> int:
+    try:
+        lowest = int(OUTGOING_PORTS.read_text().split()[0])
+    except (OSError, ValueError):
+        return IANA_LOWEST_OUTGOING_PORT
+    return lowest if lowest > LOWEST_PORT else IANA_LOWEST_OUTGOING_PORT
 
 
 async def is_listening(port: int) -> bool:
