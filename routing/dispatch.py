@@ -84,7 +84,7 @@ class Dispatcher:
         self._signaller = signaller
         self._limits = limits
         self._clock = clock
-        self._gate = Gate(limits.backoff, clock)
+        self._gate = Gate(limits.backoff, clock, widest=limits.concurrency)
         self._queues: dict[Target, deque[_Leased]] = {}
         self._ready: asyncio.Queue[Target] = asyncio.Queue()
         self._held: dict[Target, float] = {}
@@ -182,17 +182,21 @@ class Dispatcher:
     async def _send_for_ever(self) -> None:
         while True:
             target = await self._ready.get()
-            await self._gate.opened()
-            queue = self._queues.get(target)
-            if not queue:
-                continue
-            if self._clock() + self._limits.send_margin.total_seconds() > queue[0].deadline:
-                self._forget(target)
-                continue
-            # Taken out before it is sent: what is under way is nobody else's to give back.
-            delivery = queue.popleft().delivery
-            result = await self._signaller.signal(delivery)
-            self._conclude(target, delivery, result)
+            async with self._gate.passing():
+                if not (leased := self._taken(target)):
+                    continue
+                result = await self._signaller.signal(leased.delivery)
+            self._conclude(target, leased.delivery, result)
+
+    def _taken(self, target: Target) -> _Leased | None:
+        """The target's next, taken out before it is sent: nobody else's to give back."""
+        queue = self._queues.get(target)
+        if not queue:
+            return None
+        if self._clock() + self._limits.send_margin.total_seconds() > queue[0].deadline:
+            self._forget(target)
+            return None
+        return queue.popleft()
 
     def _conclude(self, target: Target, delivery: Delivery, result: SignalResult) -> None:
         match result:

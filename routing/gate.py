@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -30,26 +31,56 @@ class Backoff:
 
 
 class Gate:
-    """Open while the server answers; after a failure shut for a pause, which grows."""
+    """Open while the server answers; after a failure shut for a pause, which grows.
 
-    def __init__(self, backoff: Backoff, clock: Callable[[], float]) -> None:
+    As many pass at once as the server can bear: `widest` at first, half as many after a failure,
+    one more for every round of answers (as TCP avoids congestion: RFC 5681, section 3.1). So a
+    server that is slow rather than away is not kept slow by what is tried again.
+    """
+
+    def __init__(self, backoff: Backoff, clock: Callable[[], float], *, widest: int) -> None:
         self._backoff = backoff
         self._clock = clock
+        self._widest = widest
+        self._width = float(widest)
+        self._under_way = 0
         self._opens_at = 0.0
         self._failures = 0
+        self._left = asyncio.Event()
 
     @property
     def is_shut(self) -> bool:
         """Whether nothing should be tried now."""
         return self._clock() < self._opens_at
 
+    @property
+    def width(self) -> int:
+        """How many may be under way at once now."""
+        return int(self._width)
+
     async def opened(self) -> None:
         """Wait until the gate is open."""
         while (pause := self._opens_at - self._clock()) > 0:  # noqa: ASYNC110  time, not an event
             await asyncio.sleep(pause)
 
+    @asynccontextmanager
+    async def passing(self) -> AsyncGenerator[None]:
+        """Wait until the gate is open and there is room in it, which is taken for the block."""
+        await self.opened()
+        while self._under_way >= self.width:
+            self._left.clear()
+            await self._left.wait()
+            await self.opened()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._left.set()
+
     def succeeded(self) -> None:
         """The server answered."""
+        self._width = min(self._widest, self._width + 1 / self._width)
         if self._failures:
             self._failures = 0
             log.info("temporal.recovered")
@@ -62,3 +93,4 @@ class Gate:
             log.error("temporal.lost", reason=reason, detail=detail)
         self._opens_at = self._clock() + self._backoff.delay(self._failures).total_seconds()
         self._failures += 1
+        self._width = max(1.0, self._width / 2)

@@ -41,7 +41,8 @@ class LaunchLimits:
     """Bounds of launching."""
 
     concurrency: int = 50
-    """Starts under way at once, those whose end is not written back included."""
+    """Starts under way at once, those whose end is not written back included; fewer while Temporal
+    is slow."""
     claim_period: timedelta = timedelta(seconds=1)
     """How often the table is asked for what other processes left."""
     backoff: Backoff = field(default_factory=Backoff)
@@ -61,7 +62,7 @@ class Launcher:
         self._launches = launches
         self._starter = starter
         self._limits = limits
-        self._gate = Gate(limits.backoff, clock)
+        self._gate = Gate(limits.backoff, clock, widest=limits.concurrency)
         self._ends: list[LaunchEnd] = []
         self._to_settle = asyncio.Event()
         self._to_claim = asyncio.Event()
@@ -99,10 +100,10 @@ class Launcher:
             await self._gate.opened()
             # Not one by one as they end: a claim costs a transaction.
             await self._until(
-                lambda: self._under_way <= self._limits.concurrency // 2 and not self._draining
+                lambda: self._under_way <= self._gate.width // 2 and not self._draining
             )
             self._to_claim.clear()
-            room = self._limits.concurrency - self._under_way
+            room = self._gate.width - self._under_way
             try:
                 claimed = await self._launches.claim(room)
             except RoutingError as error:

@@ -177,6 +177,25 @@ async def test_an_outage_shuts_the_gate_for_all_and_nothing_is_lost() -> None:
         assert ids(await rig.settled(DELIVERED, 10)) == ids([*deliveries[1:], deliveries[0]])
 
 
+async def test_a_server_that_failed_is_tried_by_half_as_many_at_once() -> None:
+    later = [a_delivery(f"w-{n}") for n in range(8)]
+
+    async with a_rig(replace(LIMITS, concurrency=8)) as rig:
+        rig.signaller.answers["failing"] = OUTAGE
+        await rig.dispatcher.submit([a_delivery("failing")])
+        await rig.idle()
+        rig.clock.seconds += 1
+        rig.signaller.held = {delivery.workflow_id: asyncio.Event() for delivery in later}
+        await rig.dispatcher.submit(later)
+        await quiet()
+        under_way = sum(rig.signaller.under_way.values())
+        for event in rig.signaller.held.values():
+            event.set()
+        await rig.settled(DELIVERED, 8)
+
+    assert under_way == 4
+
+
 async def test_an_outage_does_not_count_as_a_pause_of_the_delivery() -> None:
     async with a_rig() as rig:
         rig.signaller.answers["w"] = OUTAGE

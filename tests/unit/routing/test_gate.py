@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from correlation.reason import Reason
 from routing.gate import Backoff, Gate
 from tests.unit.routing.fakes import FakeClock
+from tests.waiting import wait_until
 
 BACKOFF = Backoff(timedelta(seconds=1), timedelta(seconds=5))
+WIDEST = 8
 
 
 @pytest.mark.parametrize(
@@ -24,7 +27,7 @@ def test_pauses_double_up_to_the_longest_and_vary_by_half(
 
 def test_failures_that_were_under_way_together_count_once() -> None:
     clock = FakeClock()
-    gate = Gate(BACKOFF, clock)
+    gate = Gate(BACKOFF, clock, widest=WIDEST)
 
     for _ in range(50):
         gate.failed(Reason.TEMPORAL_UNAVAILABLE, "down")
@@ -35,7 +38,7 @@ def test_failures_that_were_under_way_together_count_once() -> None:
 
 def test_a_gate_that_fails_again_and_again_stays_shut_longer() -> None:
     clock = FakeClock()
-    gate = Gate(BACKOFF, clock)
+    gate = Gate(BACKOFF, clock, widest=WIDEST)
 
     for _ in range(4):
         gate.failed(Reason.TEMPORAL_UNAVAILABLE, "down")
@@ -48,7 +51,7 @@ def test_a_gate_that_fails_again_and_again_stays_shut_longer() -> None:
 
 def test_an_answer_makes_the_next_pause_short_again() -> None:
     clock = FakeClock()
-    gate = Gate(BACKOFF, clock)
+    gate = Gate(BACKOFF, clock, widest=WIDEST)
     for _ in range(4):
         gate.failed(Reason.TEMPORAL_UNAVAILABLE, "down")
         clock.seconds += 5
@@ -61,4 +64,58 @@ def test_an_answer_makes_the_next_pause_short_again() -> None:
 
 
 async def test_an_open_gate_lets_everybody_through() -> None:
-    await Gate(BACKOFF, FakeClock()).opened()
+    await Gate(BACKOFF, FakeClock(), widest=WIDEST).opened()
+
+
+def test_each_failure_halves_how_many_pass_at_once_down_to_one() -> None:
+    clock = FakeClock()
+    gate = Gate(BACKOFF, clock, widest=WIDEST)
+
+    widths = []
+    for _ in range(5):
+        gate.failed(Reason.TEMPORAL_TIMEOUT, "slow")
+        clock.seconds += 5
+        widths.append(gate.width)
+
+    assert widths == [4, 2, 1, 1, 1]
+
+
+def test_every_round_of_answers_lets_one_more_pass_up_to_the_widest() -> None:
+    clock = FakeClock()
+    gate = Gate(BACKOFF, clock, widest=WIDEST)
+    for _ in range(5):
+        gate.failed(Reason.TEMPORAL_TIMEOUT, "slow")
+        clock.seconds += 5
+
+    widths = []
+    for _ in range(WIDEST + 2):
+        for _ in range(gate.width + 1):
+            gate.succeeded()
+        widths.append(gate.width)
+
+    assert widths == sorted(widths)
+    assert set(widths) >= {2, 3, 4, WIDEST}
+    assert max(widths) == WIDEST
+
+
+async def test_who_finds_no_room_waits_until_another_has_passed() -> None:
+    clock = FakeClock()
+    gate = Gate(BACKOFF, clock, widest=2)
+    gate.failed(Reason.TEMPORAL_TIMEOUT, "slow")
+    clock.seconds += 5
+    passed: list[str] = []
+    hold = asyncio.Event()
+
+    async def pass_through(name: str) -> None:
+        async with gate.passing():
+            passed.append(name)
+            await hold.wait()
+
+    tasks = [asyncio.create_task(pass_through(name)) for name in ("first", "second")]
+    await wait_until(lambda: passed, description="one passes")
+    waiting = list(passed)
+    hold.set()
+    await asyncio.gather(*tasks)
+
+    assert waiting == ["first"]
+    assert passed == ["first", "second"]
