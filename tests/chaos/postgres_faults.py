@@ -32,7 +32,7 @@ FROM pg_locks AS waiting JOIN pg_locks AS held USING (pid)
 WHERE NOT waiting.granted AND waiting.locktype = 'relation'
   AND held.granted AND held.locktype = 'advisory' AND held.objsubid = 1 LIMIT 1
 """
-TABLE_BYTES: Final = 24 * 1024 * 1024
+SPARE_BYTES: Final = 8 * 1024 * 1024
 CUTS: Final = 15
 
 
@@ -85,8 +85,6 @@ async def locks_held(load: Load, chance: random.Random) -> None:
 async def deadlock(load: Load, chance: random.Random) -> None:
     """A circle of locks with a stranger, in which Postgres picks the program as its victim."""
     async with _session(load.scene) as stranger:
-        # The stranger never looks for circles, so that it is the program's turn to be aborted.
-        await stranger.execute("SET deadlock_timeout = '1h'")
         deadlocks = _deadlocks(load.scene)
 
         async def close_a_circle() -> None:
@@ -153,10 +151,14 @@ async def _commits_cut(load: Load, where: CommitCut) -> None:
 
 @asynccontextmanager
 async def _session(scene: Scene) -> AsyncGenerator[psycopg.AsyncConnection[Any]]:
-    """A stranger's session, past the proxy."""
+    """A stranger's session, past the proxy.
+
+    It never looks for circles of locks, so that it is the program's turn to be aborted.
+    """
     async with await psycopg.AsyncConnection.connect(
         scene.superuser_url, autocommit=True
     ) as session:
+        await session.execute("SET deadlock_timeout = '1h'")
         yield session
 
 
@@ -170,9 +172,11 @@ def _deadlocks(scene: Scene) -> int:
 @asynccontextmanager
 async def _tiny_disk(scene: Scene) -> AsyncGenerator[Path]:
     disk = Path(tempfile.mkdtemp(prefix="disk-", dir=scene.site.folder))
+    [(table_bytes,)] = scene.query("SELECT pg_table_size('workflow_runtime_events')")
+    size = int(table_bytes) + SPARE_BYTES
     mounted = await asyncio.to_thread(
         subprocess.run,
-        ["mount", "-t", "tmpfs", "-o", f"size={TABLE_BYTES}", "tmpfs", str(disk)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)],
         capture_output=True,
         text=True,
         check=False,
