@@ -23,6 +23,7 @@ from routing.faults import RoutingError
 from routing.gate import Backoff, Gate
 from routing.incoming import Delivery
 from routing.signalling import Delivered, Refused, Signaller, SignalResult, TryAgain
+from routing.write_back import WriteBack
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +89,9 @@ class Dispatcher:
         self._queues: dict[Target, deque[_Leased]] = {}
         self._ready: asyncio.Queue[Target] = asyncio.Queue()
         self._held: dict[Target, float] = {}
-        self._settlements: list[Settlement] = []
-        self._to_settle = asyncio.Event()
+        self._write_back = WriteBack(
+            deliveries.settle, self._report, limits.backoff, name="deliveries"
+        )
         self._to_claim = asyncio.Event()
         self._changed = asyncio.Event()
         self._in_memory = 0
@@ -119,7 +121,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Send until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._settle_for_ever())
+            group.create_task(self._write_back.run())
             group.create_task(self._claim_for_ever())
             for _ in range(self._limits.concurrency):
                 group.create_task(self._send_for_ever())
@@ -153,7 +155,7 @@ class Dispatcher:
         target = (delivery.tenant, delivery.workflow_id)
         full = self._in_memory > self._limits.in_memory
         if full or self._draining or self._is_held(target):
-            self._settle(_given_back(delivery))
+            self._write_back.add(_given_back(delivery))
             self._hold(target)
             return
         queue = self._queues.get(target)
@@ -202,11 +204,11 @@ class Dispatcher:
         match result:
             case Delivered():
                 self._gate.succeeded()
-                self._settle(Settlement(delivery, DeliveryStatus.DELIVERED))
+                self._write_back.add(Settlement(delivery, DeliveryStatus.DELIVERED))
             case Refused(reason, detail):
                 self._gate.succeeded()
                 grace = self._limits.run_not_found_grace
-                self._settle(
+                self._write_back.add(
                     Settlement(
                         delivery,
                         DeliveryStatus.DEAD,
@@ -230,13 +232,15 @@ class Dispatcher:
         if outage:
             self._gate.failed(reason, detail)
         delay = timedelta(0) if outage else self._limits.backoff.delay(delivery.attempts)
-        self._settle(Settlement(delivery, DeliveryStatus.PENDING, reason, detail, delay=delay))
+        self._write_back.add(
+            Settlement(delivery, DeliveryStatus.PENDING, reason, detail, delay=delay)
+        )
         self._give_back(target)
 
     def _give_back(self, target: Target) -> None:
         """Let the target's deliveries be claimed again, by whichever process."""
         for leased in self._queues.pop(target, ()):
-            self._settle(_given_back(leased.delivery))
+            self._write_back.add(_given_back(leased.delivery))
         self._hold(target)
 
     def _go_on(self, target: Target) -> None:
@@ -252,31 +256,9 @@ class Dispatcher:
         self._hold(target)
         self._released(dropped)
 
-    def _settle(self, settlement: Settlement) -> None:
-        self._settlements.append(settlement)
-        self._to_settle.set()
-
     def _released(self, count: int) -> None:
         self._in_memory -= count
         self._changed.set()
-
-    async def _settle_for_ever(self) -> None:
-        failures = 0
-        while True:
-            await self._to_settle.wait()
-            self._to_settle.clear()
-            batch, self._settlements = self._settlements, []
-            try:
-                dead = await self._deliveries.settle(batch)
-            except RoutingError as error:
-                self._settlements = batch + self._settlements
-                log.warning("deliveries.settling_postponed", count=len(batch), error=str(error))
-                await asyncio.sleep(self._limits.backoff.delay(failures).total_seconds())
-                failures += 1
-                self._to_settle.set()
-                continue
-            failures = 0
-            self._report(batch, dead)
 
     def _report(self, batch: Sequence[Settlement], dead: Sequence[Settlement]) -> None:
         for settlement in dead:

@@ -20,6 +20,7 @@ from routing.faults import RoutingError
 from routing.gate import Backoff, Gate
 from routing.launches import Launch, Launched, LaunchEnd, LaunchResult, LaunchStatus, Starter
 from routing.signalling import Refused, TryAgain
+from routing.write_back import WriteBack
 
 log = structlog.get_logger(__name__)
 
@@ -63,8 +64,7 @@ class Launcher:
         self._starter = starter
         self._limits = limits
         self._gate = Gate(limits.backoff, clock, widest=limits.concurrency)
-        self._ends: list[LaunchEnd] = []
-        self._to_settle = asyncio.Event()
+        self._write_back = WriteBack(launches.settle, self._report, limits.backoff, name="launches")
         self._to_claim = asyncio.Event()
         self._changed = asyncio.Event()
         self._under_way = 0
@@ -77,7 +77,7 @@ class Launcher:
     async def run(self) -> None:
         """Launch until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._settle_for_ever())
+            group.create_task(self._write_back.run())
             await self._claim_for_ever(group)
 
     async def drain(self, within: timedelta) -> None:
@@ -120,8 +120,7 @@ class Launcher:
 
     async def _launch(self, launch: Launch) -> None:
         result = await self._starter.start(launch)
-        self._ends.append(self._end(launch, result))
-        self._to_settle.set()
+        self._write_back.add(self._end(launch, result))
 
     def _end(self, launch: Launch, result: LaunchResult) -> LaunchEnd:
         match result:
@@ -140,42 +139,23 @@ class Launcher:
             case _:
                 assert_never(result)
 
-    async def _settle_for_ever(self) -> None:
-        failures = 0
-        while True:
-            await self._to_settle.wait()
-            self._to_settle.clear()
-            batch, self._ends = self._ends, []
-            try:
-                dead = await self._launches.settle(batch)
-            except RoutingError as error:
-                self._ends = batch + self._ends
-                log.warning("launches.settling_postponed", count=len(batch), error=str(error))
-                await asyncio.sleep(self._limits.backoff.delay(failures).total_seconds())
-                failures += 1
-                self._to_settle.set()
-                continue
-            failures = 0
-            self._under_way -= len(batch)
-            self._changed.set()
-            _report(dead)
-            if any(end.status is LaunchStatus.PENDING for end in batch):
-                self.wake()
+    def _report(self, batch: Sequence[LaunchEnd], dead: Sequence[LaunchEnd]) -> None:
+        self._under_way -= len(batch)
+        self._changed.set()
+        for end in dead:
+            log.warning(
+                "launch.dead_lettered",
+                tenant=end.launch.tenant,
+                event_id=end.launch.event_id,
+                trigger_id=end.launch.trigger_id,
+                workflow_id=end.launch.workflow_id,
+                reason=end.reason,
+                detail=end.detail,
+            )
+        if any(end.status is LaunchStatus.PENDING for end in batch):
+            self.wake()
 
     async def _rest(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.claim_period.total_seconds()):
                 await self._to_claim.wait()
-
-
-def _report(dead: Sequence[LaunchEnd]) -> None:
-    for end in dead:
-        log.warning(
-            "launch.dead_lettered",
-            tenant=end.launch.tenant,
-            event_id=end.launch.event_id,
-            trigger_id=end.launch.trigger_id,
-            workflow_id=end.launch.workflow_id,
-            reason=end.reason,
-            detail=end.detail,
-        )

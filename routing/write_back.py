@@ -1,0 +1,68 @@
+"""Writing back what became of leased rows: in batches, and for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import structlog
+
+from routing.faults import RoutingError
+from routing.gate import Backoff
+
+log = structlog.get_logger(__name__)
+
+End = TypeVar("End")
+
+
+class WriteBack(Generic[End]):
+    """Collects ends while the batch before is being written; `run` must be running.
+
+    What cannot be written is written later: until then its row is leased, and when the lease ends
+    somebody else tries again, which the target knows by the request id.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[End]], Awaitable[Sequence[End]]],
+        written: Callable[[Sequence[End], Sequence[End]], None],
+        backoff: Backoff,
+        *,
+        name: str,
+    ) -> None:
+        """`write` returns those that are dead now; `written` gets the batch, and these.
+
+        `name` is what the rows are called in the log, as in `deliveries.settling_postponed`.
+        """
+        self._write = write
+        self._written = written
+        self._backoff = backoff
+        self._name = name
+        self._ends: list[End] = []
+        self._filled = asyncio.Event()
+
+    def add(self, end: End) -> None:
+        """Write this back with the next batch."""
+        self._ends.append(end)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            batch, self._ends = self._ends, []
+            dead = await self._insist(batch)
+            self._written(batch, dead)
+
+    async def _insist(self, batch: Sequence[End]) -> Sequence[End]:
+        failures = 0
+        while True:
+            try:
+                return await self._write(batch)
+            except RoutingError as error:
+                event = f"{self._name}.settling_postponed"
+                log.warning(event, count=len(batch), error=str(error))
+            await asyncio.sleep(self._backoff.delay(failures).total_seconds())
+            failures += 1
