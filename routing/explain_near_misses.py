@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from correlation.event import Event
+from routing.explain_advice import tenants_apart
 from routing.explain_places import Scalar
 from routing.explain_records import NearMiss, NearMissKind, WaitSeen
 from routing.near_misses import Resemblance, closest
@@ -242,8 +243,7 @@ def _another_tenant(found: Findings) -> Iterator[NearMiss]:
         yield NearMiss(
             kind=NearMissKind.OTHER_TENANT,
             sentence="A wait of another tenant has, or had, this name and key.",
-            what_to_do=f"Events and waits of different tenants never meet: see whether "
-            f"'{found.event.tenant}' is the right tenant, spelt as the workflow spells it.",
+            what_to_do=tenants_apart(found.event.tenant, "workflow"),
         )
 
 

@@ -6,7 +6,7 @@ look for similar or keyless ones goes through the tenant's newest five thousand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from itertools import groupby
@@ -19,7 +19,7 @@ from routing.audit import list_waits
 from routing.audit_records import WaitFilter, WaitLine
 from routing.audit_sentences import moment
 from routing.database import Connection, Database
-from routing.explain_advice import advice_on
+from routing.explain_advice import advice_on, tenants_apart
 from routing.explain_near_misses import difference, ending, named, span
 from routing.explain_records import (
     DeliverySeen,
@@ -29,6 +29,7 @@ from routing.explain_records import (
     WaitExplanation,
     WaitSeen,
 )
+from routing.explain_search import waits_met_elsewhere
 from routing.explain_statements import (
     BUFFERED_NAMES,
     DELIVERIES_OF_WAITS,
@@ -59,8 +60,9 @@ async def explain_run(
     async with database.transaction(tenant=wall) as connection:
         await connection.execute(PLAN_ANEW)
         lines = sorted(await list_waits(connection, wanted), key=_by_tenant_open_first)
+        elsewhere = await waits_met_elsewhere(database, lines)
         return [
-            await _run(connection, owner, workflow_id, [_seen(line) for line in waits])
+            await _run(connection, owner, workflow_id, [_seen(line) for line in waits], elsewhere)
             for owner, waits in groupby(lines, key=lambda line: line.tenant)
         ]
 
@@ -74,7 +76,11 @@ def _seen(line: WaitLine) -> WaitSeen:
 
 
 async def _run(
-    connection: Connection, tenant: str, workflow_id: str, waits: Sequence[WaitSeen]
+    connection: Connection,
+    tenant: str,
+    workflow_id: str,
+    waits: Sequence[WaitSeen],
+    elsewhere: Collection[str],
 ) -> RunExplanation:
     parameters = {
         "tenant": tenant,
@@ -91,7 +97,8 @@ async def _run(
         mine = tuple(each for each in deliveries if each.wait_id == wait.wait_id)
         same_key = await _events_of_key(connection, tenant, names, wait)
         missed = tuple(_missed(wait, mine, same_key, recent))
-        explained.append(_explained(wait, mine, missed))
+        wrong_tenant = tenant if wait.wait_id in elsewhere else None
+        explained.append(_explained(wait, mine, missed, wrong_tenant))
     return RunExplanation(
         tenant=tenant,
         workflow_id=workflow_id,
@@ -122,15 +129,22 @@ def _open(wait: WaitSeen) -> bool:
 
 
 def _explained(
-    wait: WaitSeen, deliveries: tuple[DeliverySeen, ...], missed: tuple[MissedEvent, ...]
+    wait: WaitSeen,
+    deliveries: tuple[DeliverySeen, ...],
+    missed: tuple[MissedEvent, ...],
+    wrong_tenant: str | None,
 ) -> WaitExplanation:
     sentences = [*_state(wait, deliveries), *(_handed(each) for each in deliveries)]
+    sentences += [each.sentence for each in missed]
     fixes = [advice_on(each.reason) for each in deliveries if each.status in {"pending", "dead"}]
     fixes += ["Compare the event's payload with the workflow's filter."] * any(
         each.disposition == "filtered" for each in deliveries
     )
     fixes += [each.what_to_do for each in missed]
-    if _open(wait) and not deliveries and not missed:
+    if wrong_tenant is not None:
+        sentences.append("An event of another tenant has, or had, this name and key.")
+        fixes.append(tenants_apart(wrong_tenant, "publisher"))
+    elif _open(wait) and not deliveries and not missed:
         fixes.append(
             f"See whether {wait.name} has been published for '{wait.correlation_key}' at all, and "
             "under which tenant."
@@ -139,7 +153,7 @@ def _explained(
         wait=wait,
         deliveries=deliveries,
         missed_events=missed,
-        sentences=(*sentences, *(each.sentence for each in missed)),
+        sentences=tuple(sentences),
         what_to_do=tuple(dict.fromkeys(filter(None, fixes))),
     )
 

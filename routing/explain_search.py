@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import product
+from itertools import groupby, product
 from typing import Final
 
 from psycopg.rows import kwargs_row
 
 from correlation.event import Event
+from routing.audit_records import WaitLine
 from routing.database import Connection, Database, Parameters
 from routing.explain_near_misses import Findings
 from routing.explain_places import scalars_of
 from routing.explain_records import WaitSeen
 from routing.explain_statements import (
     AWAITED_NAMES,
+    EVENTS_OF_ANOTHER_TENANT,
     WAITS_BESIDE_KEYS,
     WAITS_OF_ANOTHER_TENANT,
     WAITS_OF_KEYS,
@@ -98,6 +100,29 @@ async def another_tenant_waits(database: Database, event: Event, keys: Sequence[
         )
         row = await cursor.fetchone()
     return row is not None and bool(row[0])
+
+
+async def waits_met_elsewhere(database: Database, waits: Sequence[WaitLine]) -> frozenset[str]:
+    """The ids of those waits whose name and key a buffered event of another tenant has.
+
+    `waits` are sorted by tenant. Reads past the wall between tenants, which is why nothing else
+    of the events is read.
+    """
+    found: set[str] = set()
+    async with database.transaction() as connection:
+        await connection.execute(PLAN_ANEW)
+        for tenant, lines in groupby(waits, key=lambda wait: wait.tenant):
+            mine = list(lines)
+            parameters = {
+                "tenant": tenant,
+                "wait_ids": [wait.wait_id for wait in mine],
+                "names": [wait.name for wait in mine],
+                "keys": [wait.correlation_key for wait in mine],
+                "count": MOST_TENANTS,
+            }
+            cursor = await connection.execute(EVENTS_OF_ANOTHER_TENANT.encode(), parameters)
+            found.update(str(row[0]) for row in await cursor.fetchall())
+    return frozenset(found)
 
 
 async def read_waits(

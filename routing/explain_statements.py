@@ -81,16 +81,22 @@ FROM unnest(%(keys)b::text[]) AS p (key) CROSS JOIN LATERAL (
 ) AS w
 """
 
-# Tenants are hopped through by the primary key, and each is probed in workflow_run_waits_open and
-# workflow_run_waits_closed. Says only whether there is any.
-WAITS_OF_ANOTHER_TENANT: Final = """
+
+def _tenants(table: str) -> str:
+    """`tenants`: those that have rows, hopped through by the primary key."""
+    return f"""
 WITH RECURSIVE tenants AS (
-    (SELECT tenant_id FROM workflow_run_waits ORDER BY tenant_id LIMIT 1)
+    (SELECT tenant_id FROM {table} ORDER BY tenant_id LIMIT 1)
     UNION ALL
     SELECT next.tenant_id FROM tenants AS t CROSS JOIN LATERAL (
-        SELECT tenant_id FROM workflow_run_waits
+        SELECT tenant_id FROM {table}
         WHERE tenant_id > t.tenant_id ORDER BY tenant_id LIMIT 1) AS next
-)
+)"""
+
+
+# Each tenant is probed in workflow_run_waits_open and workflow_run_waits_closed. Says only whether
+# there is any.
+WAITS_OF_ANOTHER_TENANT: Final = f"""{_tenants("workflow_run_waits")}
 SELECT EXISTS (
     SELECT FROM (SELECT * FROM tenants LIMIT %(count)s) AS t
     CROSS JOIN unnest(%(keys)b::text[]) AS p (key) CROSS JOIN LATERAL (
@@ -102,6 +108,20 @@ SELECT EXISTS (
          WHERE tenant_id = t.tenant_id AND event_name = %(name)s AND correlation_key = p.key
            AND status = 'closed' LIMIT 1)
     ) AS w
+    WHERE t.tenant_id <> %(tenant)s
+)
+"""
+
+# Each tenant is probed in workflow_runtime_events_available. Says for which waits there is any.
+EVENTS_OF_ANOTHER_TENANT: Final = f"""{_tenants("workflow_runtime_events")}
+SELECT p.wait_id FROM unnest(%(wait_ids)b::text[], %(names)b::text[], %(keys)b::text[])
+    AS p (wait_id, event_name, key)
+WHERE EXISTS (
+    SELECT FROM (SELECT * FROM tenants LIMIT %(count)s) AS t CROSS JOIN LATERAL (
+        SELECT 1 FROM workflow_runtime_events
+        WHERE tenant_id = t.tenant_id AND event_name = p.event_name AND correlation_key = p.key
+          AND available_until IS NOT NULL LIMIT 1
+    ) AS e
     WHERE t.tenant_id <> %(tenant)s
 )
 """

@@ -14,6 +14,7 @@ from routing.explain_statements import (
     AWAITED_NAMES,
     BUFFERED_NAMES,
     DELIVERIES_OF_WAITS,
+    EVENTS_OF_ANOTHER_TENANT,
     EVENTS_OF_KEYS,
     RECENT_EVENTS,
     WAITS_BESIDE_KEYS,
@@ -82,6 +83,7 @@ STATEMENTS: Final[Mapping[str, str]] = {
     "waits of keys": WAITS_OF_KEYS,
     "waits beside keys": WAITS_BESIDE_KEYS,
     "another tenant's waits": WAITS_OF_ANOTHER_TENANT,
+    "another tenant's events": EVENTS_OF_ANOTHER_TENANT,
     "buffered names": BUFFERED_NAMES,
     "events of keys": EVENTS_OF_KEYS,
     "recent events": RECENT_EVENTS,
@@ -119,7 +121,7 @@ def test_no_statement_walks_a_table_or_a_whole_index(
     }
 
     # Hopping through the tenants begins with the first row of the primary key.
-    hops = {"another tenant's waits": 1}
+    hops = {"another tenant's waits": 1, "another tenant's events": 1}
     assert {name: len(walks) for name, walks in found.items() if walks} == hops, {
         name: walks for name, walks in found.items() if walks
     }

@@ -139,3 +139,21 @@ async def test_a_run_of_another_tenant_is_not_seen_behind_the_wall(
     explanations = await explain_run(database, WORKFLOW, tenant="acme", behind_wall=True)
 
     assert list(explanations) == []
+
+
+async def test_an_event_that_only_another_tenant_has_is_said_without_showing_it(
+    database: Database, waits: Waits, matcher: Matcher
+) -> None:
+    await waits.register([a_wait(key="7", workflow_id=WORKFLOW)])
+    await waits.register([a_wait(key="8", workflow_id=WORKFLOW, wait_id="another")])
+    await matcher.record([incoming(tenant="globex", event_id="theirs", key="7")])
+
+    explanation = await explained(database)
+
+    by_key = {each.wait.correlation_key: each for each in explanation.waits}
+    said = "An event of another tenant has, or had, this name and key."
+    assert said in by_key["7"].sentences
+    assert said not in by_key["8"].sentences
+    assert any("'acme' is the right tenant" in fix for fix in by_key["7"].what_to_do)
+    assert "theirs" not in repr(explanation)
+    assert "globex" not in repr(explanation)
