@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +12,7 @@ from correlation.event import TenantId
 from correlation.reason import Reason
 from routing.database import Database
 from routing.incoming import WaitId, WorkflowId
+from routing.page_walk import page_walk
 from routing.statements import PLAN_ANEW
 from routing.waits import Closing, Waits
 
@@ -91,15 +91,9 @@ class Reconciler:
         self._page = page
         self._grace = grace
 
-    async def walk(self, pause: timedelta = PAUSE) -> AsyncGenerator[Page]:
+    def walk(self, pause: timedelta = PAUSE) -> AsyncGenerator[Page]:
         """Check all open waits, a page at a time with a pause between two; changes nothing."""
-        after: tuple[str, str] | None = BEGINNING
-        while after is not None:
-            page = await self.look(after)
-            yield page
-            after = page.next_after
-            if after is not None:
-                await asyncio.sleep(pause.total_seconds())
+        return page_walk(self.look, BEGINNING, lambda page: page.next_after, pause=pause)
 
     async def look(self, after: tuple[str, str] = BEGINNING) -> Page:
         """Check one page of open waits; changes nothing."""

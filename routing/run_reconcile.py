@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from routing.database import Database
+from routing.page_walk import page_walk
 from routing.run_records import RunStatus
 from routing.run_statements import OPEN_RUNS, PROJECT_CONTINUED, RECONCILE_RUNS
 from routing.statements import PLAN_ANEW
@@ -80,14 +80,9 @@ class RunReconciler:
         self._grace = grace
         self._pause = pause
 
-    async def walk(self) -> AsyncIterator[RunPage]:
+    def walk(self) -> AsyncGenerator[RunPage]:
         """All open runs once, page by page, with a pause between two pages."""
-        page = await self.walk_page()
-        yield page
-        while page.next_after is not None:
-            await asyncio.sleep(self._pause.total_seconds())
-            page = await self.walk_page(page.next_after)
-            yield page
+        return page_walk(self.walk_page, FIRST, lambda page: page.next_after, pause=self._pause)
 
     async def walk_page(self, after: RunKey = FIRST) -> RunPage:
         """Bring one page of open runs up to date. Raises DatabaseUnavailable: try again later."""
