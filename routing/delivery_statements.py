@@ -61,7 +61,8 @@ ORDER BY c.position
 # Writes back what became of attempts. That a signal was delivered is true whoever sent it, even
 # if the wait was closed meanwhile (then it came late); anything else counts only while the lease
 # holds: a process that was paused beyond it must not undo what its successor did. A missing run
-# is final after a grace only, for a wait may be registered before its run is started.
+# is final after a grace only, for a wait may be registered before its run is started. What is given
+# back untried keeps the reason of its last attempt.
 SETTLE_DELIVERIES: Final = """
 UPDATE workflow_event_deliveries AS d
 SET status = i.next_status,
@@ -69,7 +70,8 @@ SET status = i.next_status,
     disposed_at = CASE WHEN d.status = 'withdrawn' THEN statement_timestamp()
                        ELSE d.disposed_at END,
     attempts = d.attempts + i.tries,
-    reason = i.reason, detail = i.detail,
+    reason = CASE WHEN i.tries = 0 THEN d.reason ELSE i.reason END,
+    detail = CASE WHEN i.tries = 0 THEN d.detail ELSE i.detail END,
     due_at = statement_timestamp() + i.delay, lease_owner = NULL,
     delivered_at = CASE WHEN i.next_status = 'delivered' THEN statement_timestamp() END
 FROM (

@@ -60,7 +60,7 @@ class DispatchLimits:
     """How often the table is asked for what other processes left."""
     run_not_found_grace: timedelta = timedelta(seconds=60)
     send_margin: timedelta = timedelta(seconds=10)
-    """A delivery whose lease ends sooner is not sent any more."""
+    """A delivery whose lease ends sooner is given back instead of sent."""
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -144,6 +144,12 @@ class Dispatcher:
     def _has_room(self) -> bool:
         return self._in_memory < self._limits.in_memory
 
+    @property
+    def _room_to_claim(self) -> int:
+        """Less while Temporal is slow: what is claimed should be sent before its lease ends."""
+        share = self._gate.width / self._limits.concurrency
+        return max(1, int(self._limits.in_memory * share)) - self._in_memory
+
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
             self._changed.clear()
@@ -196,7 +202,7 @@ class Dispatcher:
         if not queue:
             return None
         if self._clock() + self._limits.send_margin.total_seconds() > queue[0].deadline:
-            self._forget(target)
+            self._give_back(target)
             return None
         return queue.popleft()
 
@@ -249,13 +255,6 @@ class Dispatcher:
         else:
             self._queues.pop(target, None)
 
-    def _forget(self, target: Target) -> None:
-        """Drop a target whose lease is ending: another process may have its rows already."""
-        dropped = len(self._queues.pop(target))
-        log.warning("delivery.lease_ended", workflow_id=target[1], dropped=dropped)
-        self._hold(target)
-        self._released(dropped)
-
     def _released(self, count: int) -> None:
         self._in_memory -= count
         self._changed.set()
@@ -282,10 +281,10 @@ class Dispatcher:
         failures = 0
         while True:
             await self._gate.opened()
-            await self._until(lambda: self._has_room and not self._draining)
+            await self._until(lambda: self._room_to_claim > 0 and not self._draining)
             self._to_claim.clear()
             try:
-                claimed = await self._deliveries.claim(self._limits.in_memory - self._in_memory)
+                claimed = await self._deliveries.claim(self._room_to_claim)
             except RoutingError as error:
                 log.warning("deliveries.claiming_postponed", error=str(error))
                 await asyncio.sleep(self._limits.backoff.delay(failures).total_seconds())

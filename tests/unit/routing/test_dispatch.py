@@ -244,7 +244,7 @@ async def test_what_is_claimed_is_bounded_by_the_room_in_memory() -> None:
         assert max(rig.store.claims) == 7
 
 
-async def test_a_delivery_whose_lease_is_ending_is_left_to_whoever_claims_it() -> None:
+async def test_a_delivery_whose_lease_is_ending_is_given_back_unsent_and_uncounted() -> None:
     first, *rest = deliveries = [a_delivery("w") for _ in range(3)]
 
     async with a_rig() as rig:
@@ -257,8 +257,22 @@ async def test_a_delivery_whose_lease_is_ending_is_left_to_whoever_claims_it() -
         await rig.idle()
 
         assert rig.signaller.sent == [first]
-        assert [each.delivery for each in rig.store.settled] == [first]
-        assert rest
+        assert rig.store.ends(DELIVERED) == [first]
+        assert rig.store.ends(PENDING) == rest
+        assert not any(each.tried for each in rig.store.settled if each.delivery in rest)
+
+
+async def test_a_slow_temporal_is_claimed_less_for() -> None:
+    async with a_rig(replace(LIMITS, in_memory=80, concurrency=8)) as rig:
+        rig.signaller.answers["failing"] = OUTAGE
+        await rig.dispatcher.submit([a_delivery("failing")])
+        await rig.idle()
+        rig.store.claims.clear()
+        rig.clock.seconds += 1
+        rig.dispatcher.wake()
+        await wait_until(lambda: rig.store.claims, description="it claims")
+
+    assert rig.store.claims[0] == 40
 
 
 async def test_draining_finishes_what_is_in_memory_and_takes_nothing_on() -> None:
