@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Final, Literal, Protocol, assert_never
+from typing import Final, Literal, Protocol, TypeAlias, assert_never
 
 from correlation.event import Event
 from correlation.reason import Outcome, Reason
@@ -37,6 +38,20 @@ LAST_READ_SECONDS: Final = 0.25
 """So long a stop waits for the answer to a read that is under way."""
 AT_A_STRETCH: Final = 50
 """Entries that are decided before the loop turns: a millisecond's work."""
+
+
+Verdict: TypeAlias = tuple[Recorded, Sequence[Refused]]
+"""What became of a batch, and what of it a healthy database refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A reading that is decided: its record, then what follows from it."""
+
+    recorded: asyncio.Task[Verdict]
+    passed: asyncio.Task[None]
+    before: asyncio.Task[None] | None
+    """The passing on of the reading before."""
 
 
 class DeliverySink(Protocol):
@@ -78,27 +93,28 @@ class Consumer:
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set; what was read by then is recorded and acknowledged.
 
-        While one reading is being recorded the next is read and decided, and no more than that
-        one; they are recorded one after the other, so that events keep their order. What a healthy
-        database refuses is insisted on beside them. What cannot be recorded within `grace` after
-        the stop stays pending, for whoever comes next.
+        Three readings are under way at most: one is read and decided while the one before is
+        recorded and the one before that acknowledged and handed over. Each step takes them one
+        after the other, so that events keep their order. What a healthy database refuses is
+        insisted on beside them. What cannot be recorded within `grace` after the stop stays
+        pending, for whoever comes next.
         """
         stop = asyncio.create_task(stopping.wait())
         try:
             async with asyncio.TaskGroup() as group:
                 insistence = Insistence(group)
-                earlier: asyncio.Task[None] | None = None
+                earlier: _UnderWay | None = None
                 while (reading := await self._read_before(stop)) is not None:
                     batch = await self._decide_all(reading)
                     if earlier is not None:
-                        await asyncio.wait({earlier, stop}, return_when=asyncio.FIRST_COMPLETED)
-                    earlier = group.create_task(
-                        self._settle_after(earlier, reading, batch, insistence)
-                    )
+                        await asyncio.wait(
+                            {earlier.recorded, stop}, return_when=asyncio.FIRST_COMPLETED
+                        )
+                    earlier = self._begin(group, earlier, reading, batch, insistence)
                 if earlier is not None:
                     # Postgres may be away: that must not keep a process from ending.
-                    await asyncio.wait({earlier}, timeout=self._grace.total_seconds())
-                    await cancel([earlier])
+                    await asyncio.wait({earlier.passed}, timeout=self._grace.total_seconds())
+                    await cancel([earlier.recorded, earlier.passed])
                 await insistence.end()
         finally:
             stop.cancel()
@@ -110,7 +126,8 @@ class Consumer:
 
     async def settle(self, reading: Reading) -> None:
         """Record one reading, acknowledge it, then pass its deliveries on; poison included."""
-        for poison in await self._settle(reading, await self._decide_all(reading)):
+        verdict = await self._record(await self._decide_all(reading))
+        for poison in await self._pass_on_healthy(reading, verdict):
             await self._insist(*poison)
 
     async def _read_before(self, stop: asyncio.Task[Literal[True]]) -> Reading | None:
@@ -129,26 +146,48 @@ class Consumer:
                 await cancel([read])
         return None if read.cancelled() else read.result()
 
-    async def _settle_after(
+    def _begin(
         self,
-        earlier: asyncio.Task[None] | None,
+        group: asyncio.TaskGroup,
+        earlier: _UnderWay | None,
         reading: Reading,
         batch: Batch,
         insistence: Insistence,
-    ) -> None:
+    ) -> _UnderWay:
+        recorded = group.create_task(self._record_after(earlier, batch))
+        before = earlier.passed if earlier else None
+        passed = group.create_task(self._pass_on_after(before, recorded, reading, insistence))
+        return _UnderWay(recorded, passed, before)
+
+    # Tasks are awaited as they are, so that cancelling the last one cancels those before it, too.
+
+    async def _record_after(self, earlier: _UnderWay | None, batch: Batch) -> Verdict:
         if earlier is not None:
-            # Awaited as it is, so that cancelling this one cancels the earlier one, too.
-            await earlier
-        for poison in await self._settle(reading, batch):
+            await earlier.recorded
+            if earlier.before is not None:
+                await earlier.before
+        return await self._record(batch)
+
+    async def _pass_on_after(
+        self,
+        before: asyncio.Task[None] | None,
+        recorded: asyncio.Task[Verdict],
+        reading: Reading,
+        insistence: Insistence,
+    ) -> None:
+        if before is not None:
+            await before
+        for poison in await self._pass_on_healthy(reading, await recorded):
             await insistence.take_on(self._insist(*poison))
 
-    async def _settle(
-        self, reading: Reading, batch: Batch
+    async def _record(self, batch: Batch) -> Verdict:
+        return await self._recorder.record_healthy(batch) if batch.recordings else (Recorded(), ())
+
+    async def _pass_on_healthy(
+        self, reading: Reading, verdict: Verdict
     ) -> Sequence[tuple[Entry | TrimmedEntry, Refused]]:
         """Bring what is healthy to its end; what is refused, alone, comes back."""
-        if not batch.recordings:
-            return ()
-        healthy, refused = await self._recorder.record_healthy(batch)
+        healthy, refused = verdict
         unsettled = {each.origin for each in refused}
         entries: list[Entry | TrimmedEntry] = [*reading.entries, *reading.trimmed]
         # Most of the time all is healthy, and there is nothing to tell apart.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -233,6 +233,30 @@ async def test_deliveries_that_are_left_in_the_table_are_called_for() -> None:
     await rig.consumer.run_until_idle()
 
     assert rig.sink.wakes == 1
+
+
+async def test_one_reading_is_recorded_while_the_one_before_is_acknowledged_and_no_more() -> None:
+    rig = Rig(*(Reading([an_entry(number)]) for number in (1, 2, 3)))
+    stopping, may_go_on = asyncio.Event(), asyncio.Event()
+    acknowledge = rig.source.acknowledge
+
+    async def slowly(entries: Sequence[Entry | TrimmedEntry]) -> None:
+        await may_go_on.wait()
+        await acknowledge(entries)
+
+    rig.source.acknowledge = slowly  # type: ignore[method-assign]
+    running = asyncio.create_task(rig.consumer.run(stopping))
+    await wait_until(lambda: len(rig.ledger.events) == 2, description="two are recorded")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    recorded_meanwhile = list(rig.ledger.events)
+    may_go_on.set()
+    await wait_until(lambda: len(rig.source.acknowledged) == 3, description="all are acknowledged")
+    stopping.set()
+    await asyncio.wait_for(running, 20)
+
+    assert recorded_meanwhile == ["event-1", "event-2"]
+    assert rig.source.acknowledged == ["1-0", "2-0", "3-0"]
 
 
 async def test_a_consumer_that_is_told_to_stop_finishes_what_it_has_read() -> None:
