@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
+import hiredis
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -20,7 +22,7 @@ def connect_redis(url: str, *, block: timedelta) -> Redis:
     nothing but the socket's own time-out, which must be longer than the blocking read; the client's
     own retries would hide an outage from the log and from readiness, and could read twice.
     """
-    return Redis.from_url(
+    client = Redis.from_url(
         url,
         protocol=2,
         decode_responses=False,
@@ -29,3 +31,22 @@ def connect_redis(url: str, *, block: timedelta) -> Redis:
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
     )
+    pool = client.connection_pool
+    pool.connection_class = _packing_in_c(pool.connection_class)
+    return client
+
+
+def _packing_in_c(connection: type[AbstractConnection]) -> type[AbstractConnection]:
+    """The same kind of connection, writing commands by hiredis as redis-py's blocking one does.
+
+    The asynchronous one of redis-py 8 reads by hiredis and writes in Python: nine times as long for
+    the acknowledgement of 500 entries, a twentieth of all processor time at full speed.
+    """
+
+    class PackingInC(connection):  # type: ignore[misc,valid-type]  # whichever the address asks for
+        def pack_command(self, *args: Any) -> list[bytes]:
+            first, *others = args
+            words = first.split() if isinstance(first, str) else [first]
+            return [hiredis.pack_command((*words, *others))]
+
+    return PackingInC

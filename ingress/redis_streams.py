@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import groupby
 from typing import Final
 
 import structlog
@@ -259,9 +258,9 @@ class RedisStreamSource:
 
     async def _acknowledge_once(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
         async with self._acknowledger.pipeline(transaction=False) as pipeline:
-            by_stream = sorted(entries, key=lambda entry: entry.stream)
-            for stream, group in groupby(by_stream, key=lambda entry: entry.stream):
-                pipeline.xack(stream, self._reading.group, *(entry.entry_id for entry in group))
+            for stream in dict.fromkeys(entry.stream for entry in entries):
+                ids = [entry.entry_id for entry in entries if entry.stream == stream]
+                pipeline.xack(stream, self._reading.group, *ids)
             await pipeline.execute()
 
     async def _leave(self) -> None:
