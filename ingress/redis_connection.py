@@ -47,6 +47,7 @@ def _packing_in_c(connection: type[AbstractConnection]) -> type[AbstractConnecti
         def pack_command(self, *args: Any) -> list[bytes]:
             first, *others = args
             words = first.split() if isinstance(first, str) else [first]
-            return [hiredis.pack_command((*words, *others))]
+            command: Any = (*words, *others)  # its stub knows tuples of one element only
+            return [hiredis.pack_command(command)]
 
     return PackingInC
