@@ -18,8 +18,9 @@ from typing import Final, NewType, TypeAlias
 
 import msgspec
 
-from correlation.reason import Reason
 from pointsman.contract import MAX_KEY_BYTES
+
+from .reason import Reason
 
 CorrelationKey = NewType("CorrelationKey", str)
 """A key in canonical form: NFC text without white space around it, 1 to 512 bytes of UTF-8."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-from correlation.event import Event
-from correlation.exact_json import exact_json
-from correlation.path import ABSENT, Absent, DerivationPath, read_all, read_one
-from correlation.reason import Reason
-from correlation.triggers import (
+from .event import Event
+from .exact_json import exact_json
+from .path import ABSENT, Absent, DerivationPath, read_all, read_one
+from .reason import Reason
+from .triggers import (
     Condition,
     Constant,
     EventField,

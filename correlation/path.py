@@ -19,7 +19,7 @@ from jsonpath_ng.exceptions import JSONPathError
 from jsonpath_ng.jsonpath import JSONPath, Wildcard
 from jsonpath_ng.parser import parse as parse_jsonpath
 
-from correlation.key import TRIMMED
+from .key import TRIMMED
 
 MAX_PATH_CHARACTERS: Final = 1000
 

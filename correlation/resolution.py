@@ -14,12 +14,13 @@ from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
-from correlation.event import Event
-from correlation.key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
-from correlation.path import ABSENT, DerivationPath, read_all, read_one
-from correlation.reason import Reason
-from correlation.rules import Rules
 from pointsman.contract import MAX_KEYS_PER_EVENT
+
+from .event import Event
+from .key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
+from .path import ABSENT, DerivationPath, read_all, read_one
+from .reason import Reason
+from .rules import Rules
 
 ENVELOPE_KEY: Final = "event.workflow_correlation_key"
 """`Resolved.detail` of an event whose envelope names the key."""

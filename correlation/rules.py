@@ -9,9 +9,10 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
-from correlation.key import TRIMMED
-from correlation.path import DerivationPath, PathError, compile_path
 from pointsman.contract import MAX_EVENT_NAME_BYTES
+
+from .key import TRIMMED
+from .path import DerivationPath, PathError, compile_path
 
 EVERY_NAME: Final = "*"
 """The name whose paths are read for every event, after those of the event's own name."""

@@ -14,10 +14,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
-from correlation.event import EventName, JsonScalar, TenantId
-from correlation.exact_json import json_fault
-from correlation.path import ABSENT, Absent, DerivationPath, PathError, compile_path
 from pointsman.contract import MAX_EVENT_NAME_BYTES, MAX_TENANT_BYTES
+
+from .event import EventName, JsonScalar, TenantId
+from .exact_json import json_fault
+from .path import ABSENT, Absent, DerivationPath, PathError, compile_path
 
 MAX_TEMPORAL_NAME_BYTES: Final = 1000
 """Temporal's default limit for workflow types and task queues."""

@@ -12,18 +12,19 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from correlation.event import Event
+from correlation.near_misses import Findings, named, near_misses_of
+from correlation.places import places_of
 from correlation.reason import Outcome, Reason
 from correlation.resolution import Resolution, Resolved, Unresolved, resolve
 from correlation.rules import Rules
+from correlation.wait_seen import NearMissKind, WaitSeen
 from routing.audit import event_story
 from routing.audit_records import DeliveryRecord, EventStory
 from routing.audit_sentences import what_was_read, without_key
 from routing.database import Database
 from routing.explain_advice import advice_on
 from routing.explain_launches import launch_prospects
-from routing.explain_near_misses import Findings, named, near_misses_of
-from routing.explain_places import places_of
-from routing.explain_records import EventExplanation, NearMissKind, WaitSeen
+from routing.explain_records import EventExplanation
 from routing.explain_search import Search, another_tenant_waits, search
 from routing.stored_event import StoredEvent, keys_of_resolution
 

@@ -85,11 +85,3 @@ def advice_on(reason: str | None) -> str | None:
         return ADVICE[Reason(reason)] if reason else None
     except ValueError:
         return None
-
-
-def tenants_apart(tenant: str, other_side: str) -> str:
-    """What to do where only the tenant differs; `other_side` is who may spell it otherwise."""
-    return (
-        f"Events and waits of different tenants never meet: see whether '{tenant}' is the right "
-        f"tenant, spelt as the {other_side} spells it."
-    )

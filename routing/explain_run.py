@@ -15,19 +15,20 @@ from typing import Any, Final
 from psycopg.rows import kwargs_row
 
 from correlation.key import lock_hash
+from correlation.near_misses import difference, ending, named, span, tenants_apart
+from correlation.resemblance import closest
+from correlation.wait_seen import WaitSeen
 from routing.audit import list_waits
 from routing.audit_records import WaitFilter, WaitLine
 from routing.audit_sentences import moment
 from routing.database import Connection, Database
-from routing.explain_advice import advice_on, tenants_apart
-from routing.explain_near_misses import difference, ending, named, span
+from routing.explain_advice import advice_on
 from routing.explain_records import (
     DeliverySeen,
     EventSeen,
     MissedEvent,
     RunExplanation,
     WaitExplanation,
-    WaitSeen,
 )
 from routing.explain_search import waits_met_elsewhere
 from routing.explain_statements import (
@@ -36,7 +37,6 @@ from routing.explain_statements import (
     EVENTS_OF_KEYS,
     RECENT_EVENTS,
 )
-from routing.near_misses import closest
 from routing.statements import PLAN_ANEW
 
 MOST_WAITS: Final = 20

@@ -11,11 +11,12 @@ from typing import Final
 from psycopg.rows import kwargs_row
 
 from correlation.event import Event
+from correlation.near_misses import Findings
+from correlation.places import scalars_of
+from correlation.resemblance import spellings
+from correlation.wait_seen import WaitSeen
 from routing.audit_records import WaitLine
 from routing.database import Connection, Database, Parameters
-from routing.explain_near_misses import Findings
-from routing.explain_places import scalars_of
-from routing.explain_records import WaitSeen
 from routing.explain_statements import (
     AWAITED_NAMES,
     EVENTS_OF_ANOTHER_TENANT,
@@ -23,7 +24,6 @@ from routing.explain_statements import (
     WAITS_OF_ANOTHER_TENANT,
     WAITS_OF_KEYS,
 )
-from routing.near_misses import spellings
 from routing.statements import PLAN_ANEW
 
 MOST_NAMES: Final = 200

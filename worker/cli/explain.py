@@ -20,8 +20,9 @@ from worker.explanations import event_explanation_as_json, run_explanation_as_js
 
 if TYPE_CHECKING:
     from correlation.event import Event
+    from correlation.wait_seen import WaitSeen
     from routing.database import Database
-    from routing.explain_records import EventExplanation, RunExplanation, WaitSeen
+    from routing.explain_records import EventExplanation, RunExplanation
     from worker.settings import Settings
 
 explain_app = typer.Typer(no_args_is_help=True, help="Ask why somebody was not woken.")

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from correlation.key import canonical_key
+from correlation.places import places_of, scalars_of
 from correlation.reason import Reason
+from correlation.resemblance import Resemblance, closest, likeness, spellings
 from correlation.resolution import Resolved, resolve
 from correlation.rules import compile_rules
 from routing.explain_advice import ADVICE
-from routing.explain_places import places_of, scalars_of
-from routing.near_misses import Resemblance, closest, likeness, spellings
 from tests.builders import a_key, an_event
 
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from correlation.event import Event
-from correlation.key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
-from correlation.path import ABSENT, DerivationPath, read_all, read_one
-from correlation.reason import Reason
-from correlation.resolution import ENVELOPE_KEY, MAX_PLACES_VISITED
-from correlation.rules import Rules
+from .event import Event
+from .key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
+from .path import ABSENT, DerivationPath, read_all, read_one
+from .reason import Reason
+from .resolution import ENVELOPE_KEY, MAX_PLACES_VISITED
+from .rules import Rules
 
 IN_PAYLOAD: Final = ("workflowCorrelationKey", "correlationKey")
 MOST_KEYS_SHOWN: Final = 10

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final
 
-from correlation.key import CanonicalKey, canonical_key
+from .key import CanonicalKey, canonical_key
 
 LONGEST_AFFIX: Final = 3
 """By how many characters one key may be longer than another that it still resembles."""

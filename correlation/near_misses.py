@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from correlation.event import Event
-from routing.explain_advice import tenants_apart
-from routing.explain_places import Scalar
-from routing.explain_records import NearMiss, NearMissKind, WaitSeen
-from routing.near_misses import Resemblance, closest
+from .event import Event
+from .places import Scalar
+from .resemblance import Resemblance, closest
+from .wait_seen import NearMiss, NearMissKind, WaitSeen
 
 MOST_OF_A_KIND: Final = 10
 MOST_ENDED: Final = 3
@@ -285,3 +284,11 @@ def _waiting(wait: WaitSeen, found: Findings) -> str:
 
 def _of_wait(kind: NearMissKind, wait: WaitSeen, sentence: str, what_to_do: str) -> NearMiss:
     return NearMiss(kind=kind, sentence=sentence, what_to_do=what_to_do, wait=wait)
+
+
+def tenants_apart(tenant: str, other_side: str) -> str:
+    """What to do where only the tenant differs; `other_side` is who may spell it otherwise."""
+    return (
+        f"Events and waits of different tenants never meet: see whether '{tenant}' is the right "
+        f"tenant, spelt as the {other_side} spells it."
+    )
