@@ -10,6 +10,8 @@ from pointsman.contract import (
     CLOSE_WAIT,
     CONSUMER_GROUP,
     EVENT_SIGNAL,
+    HUMAN_TASK_COMPLETED,
+    HUMAN_TASK_SIGNAL,
     REGISTER_WAIT,
     STREAM,
     TASK_QUEUE,
@@ -70,6 +72,13 @@ def _channels() -> dict[str, Any]:
             "least once: a receiver ignores a pair of wait and event that it has seen.",
             "eventSignal",
         ),
+        "humanTasks": _channel(
+            HUMAN_TASK_SIGNAL,
+            "Temporal signal",
+            "To the workflow that asked a person: the answer, however it came in. As every other "
+            "signal of an event, at least once.",
+            "humanTaskSignal",
+        ),
         "activities": _channel(
             TASK_QUEUE,
             "Temporal task queue",
@@ -104,6 +113,9 @@ def _operations() -> dict[str, Any]:
         ),
         "signalWorkflow": _operation(
             "send", "workflow", "Bring an event to a workflow that waits for it.", "eventSignal"
+        ),
+        "answerWorkflow": _operation(
+            "send", "humanTasks", "Bring a person's answer to the workflow.", "humanTaskSignal"
         ),
         "registerWait": _operation("receive", "activities", "Register a wait.", "registerWait")
         | {"reply": _reply("registeredWait")},
@@ -145,6 +157,19 @@ def _messages() -> dict[str, Any]:
             },
         },
         "eventSignal": _message("event_signal"),
+        "humanTaskSignal": {
+            "title": f"An event {HUMAN_TASK_COMPLETED} as a signal",
+            "payload": {
+                "allOf": [
+                    {"$ref": "#/components/schemas/event_signal"},
+                    {
+                        "properties": {
+                            "payload": {"$ref": "#/components/schemas/human_task_completed"}
+                        }
+                    },
+                ]
+            },
+        },
         "registerWait": _message("register_wait"),
         "registeredWait": _message("registered_wait"),
         "closeWait": _message("close_wait"),

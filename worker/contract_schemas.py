@@ -20,6 +20,7 @@ from pointsman.contract import (
     ClosedWait,
     CloseWait,
     EventSignal,
+    HumanTaskCompleted,
     RegisteredWait,
     RegisterWait,
 )
@@ -35,6 +36,7 @@ MODELS: Final[Mapping[str, tuple[type[BaseModel], Literal["validation", "seriali
     "close_wait": (CloseWait, "validation"),
     "closed_wait": (ClosedWait, "serialization"),
     "event_signal": (EventSignal, "serialization"),
+    "human_task_completed": (HumanTaskCompleted, "validation"),
 }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,12 +21,16 @@ from pydantic import (
     Field,
     PlainValidator,
     WithJsonSchema,
+    model_validator,
 )
 
 TASK_QUEUE: Final = "pointsman"
 REGISTER_WAIT: Final = "pointsman.register_wait"
 CLOSE_WAIT: Final = "pointsman.close_wait"
 EVENT_SIGNAL: Final = "pointsman.event"
+HUMAN_TASK_SIGNAL: Final = "pointsman.human_task"
+HUMAN_TASK_COMPLETED: Final = "HUMAN_TASK_COMPLETED"
+"""The name of the event that completes a human task: its `taskId` is the correlation key."""
 
 STREAM: Final = "workflow:events:global"
 CONSUMER_GROUP: Final = "workflow-runtime-v2"
@@ -37,6 +41,9 @@ MAX_EVENT_ID_BYTES: Final = 512
 MAX_WAIT_ID_BYTES: Final = 512
 MAX_KEY_BYTES: Final = 512
 MAX_KEYS_PER_EVENT: Final = 64
+MAX_TITLE_CHARACTERS: Final = 300
+MAX_ASSIGNEES: Final = 100
+MAX_ASSIGNEE_BYTES: Final = 255
 # Temporal's own default limit for workflow ids and signal names (measured: longer is refused).
 MAX_TEMPORAL_NAME_CHARACTERS: Final = 1000
 
@@ -57,6 +64,8 @@ class WaitKind(StrEnum):
     """One-shot: accepting an event closes the wait."""
     STREAM = "stream"
     """Accepting an event is recorded on that event; the wait stays open until it is closed."""
+    HUMAN = "human"
+    """A task that a person completes, once; as one-shot as `event`."""
 
 
 class Disposition(StrEnum):
@@ -110,9 +119,42 @@ Tenant = Annotated[str, _at_most(MAX_TENANT_BYTES), _shown_as(MAX_TENANT_BYTES)]
 EventName = Annotated[str, _at_most(MAX_EVENT_NAME_BYTES), _shown_as(MAX_EVENT_NAME_BYTES)]
 EventIdText = Annotated[str, _at_most(MAX_EVENT_ID_BYTES), _shown_as(MAX_EVENT_ID_BYTES)]
 WaitIdText = Annotated[str, _at_most(MAX_WAIT_ID_BYTES), _shown_as(MAX_WAIT_ID_BYTES)]
+Assignee = Annotated[str, _at_most(MAX_ASSIGNEE_BYTES), _shown_as(MAX_ASSIGNEE_BYTES)]
 TemporalName = Annotated[
     str, _at_most(MAX_TEMPORAL_NAME_CHARACTERS), _shown_as(MAX_TEMPORAL_NAME_CHARACTERS)
 ]
+
+
+class HumanTask(BaseModel):
+    """What a person is asked for by a wait of kind `human`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Annotated[str, _at_most(4 * MAX_TITLE_CHARACTERS)] = Field(
+        max_length=MAX_TITLE_CHARACTERS, description="One line that says what is to be done."
+    )
+    form: dict[str, Any] | None = Field(
+        default=None,
+        description="JSON Schema of the answer, an object; without references, at most 32 KiB.",
+    )
+    assignees: tuple[Assignee, ...] = Field(
+        default=(),
+        max_length=MAX_ASSIGNEES,
+        description="Who may complete it; empty: anybody of the tenant who may operate.",
+    )
+    due_at: AwareDatetime | None = Field(
+        default=None, description="Shown to people; reminding them is the workflow's business."
+    )
+
+
+class HumanTaskCompleted(BaseModel):
+    """Payload of the event `HUMAN_TASK_COMPLETED`, and of the signal that it becomes."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    taskId: str = Field(description="The `wait_id` of the task's wait.")
+    answer: dict[str, Any] = Field(default={}, description="What fits the task's form.")
+    completedBy: str | None = Field(default=None, description="Who says so.")
 
 
 class RegisterWait(BaseModel):
@@ -120,6 +162,10 @@ class RegisterWait(BaseModel):
 
     Registering the same wait again (an activity that is tried a second time) changes nothing and
     is answered alike; the same `wait_id` with other content is refused.
+
+    A wait of kind `human` carries a `task`. It waits for `HUMAN_TASK_COMPLETED` with its own
+    `wait_id` as the correlation key, for `all` and without a look-back; its signal is
+    `pointsman.human_task` where none is named.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -148,6 +194,28 @@ class RegisterWait(BaseModel):
         default=None, description="The wait is retired at this moment, closed or not."
     )
     cardinality: Cardinality = Cardinality.ALL
+    task: HumanTask | None = Field(default=None, description="Of a wait of kind `human`.")
+
+    @model_validator(mode="after")
+    def _task_fits(self) -> Self:
+        if (self.kind is WaitKind.HUMAN) is not (self.task is not None):
+            raise ValueError("a wait of kind human, and no other, carries a task")
+        if self.task is None:
+            return self
+        if self.event_name != HUMAN_TASK_COMPLETED or self.correlation_key != self.wait_id:
+            raise ValueError(
+                f"a human task waits for {HUMAN_TASK_COMPLETED} with its wait_id as the key"
+            )
+        if self.cardinality is not Cardinality.ALL or self.lookback_seconds:
+            raise ValueError("a human task is awaited with cardinality all and without a look-back")
+        return self
+
+    @property
+    def signal(self) -> str:
+        """The signal's name: of a human task its own, where none is named."""
+        if self.kind is WaitKind.HUMAN and "signal_name" not in self.model_fields_set:
+            return HUMAN_TASK_SIGNAL
+        return self.signal_name
 
 
 class RegisteredWait(BaseModel):
@@ -164,9 +232,10 @@ class RegisteredWait(BaseModel):
 class CloseWait(BaseModel):
     """Argument of the activity `pointsman.close_wait`.
 
-    `accepted` with an `event_id` closes a wait of kind `event` and is recorded on the event of a
-    wait of kind `stream`; `filtered` and `late` name an event and leave the wait as it is;
-    `timed_out`, `cancelled`, and `accepted` without an event close it. Closing twice is harmless.
+    `accepted` with an `event_id` closes a wait of kind `event` or `human` and is recorded on the
+    event of a wait of kind `stream`; `filtered` and `late` name an event and leave the wait as it
+    is; `timed_out`, `cancelled`, and `accepted` without an event close it. Closing twice is
+    harmless.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

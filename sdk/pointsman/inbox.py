@@ -14,6 +14,7 @@ ids of the last 1,000 events that were accepted.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -116,9 +117,16 @@ class Inbox:
         """Remember what the run has had: a later wait's look-back must not bring it again."""
         self._accepted.setdefault((wait.address.tenant, event.event_id), len(self._accepted) + 1)
 
-    def claim(self, request: Mapping[str, Any], accepts: Filter | None) -> OpenWait | None:
-        """Hand out a carried wait for the same interest, if one has no code waiting on it."""
+    def claim(
+        self, request: Mapping[str, Any], accepts: Filter | None, *, wait_id: str | None = None
+    ) -> OpenWait | None:
+        """Hand out a carried wait for the same interest, if one has no code waiting on it.
+
+        With a `wait_id` none but that.
+        """
         for wait in self._open.values():
+            if wait_id is not None and wait.address.wait_id != wait_id:
+                continue
             if not wait.claimed and _interest(wait.request) == _interest(request):
                 wait.claimed, wait.filter = True, accepts
                 arrived = list(wait.candidates)
@@ -199,6 +207,10 @@ class Inbox:
 
 
 def _interest(request: Mapping[str, Any]) -> tuple[Any, ...]:
+    if (task := request.get("task")) is not None:
+        # The key is the task's own id, and when it is due depends on when it was asked for.
+        form = json.dumps(task["form"], sort_keys=True)
+        return (request["tenant"], request["kind"], task["title"], form, *task["assignees"])
     # True == 1 in Python, while as keys they are "true" and "1".
     is_boolean = isinstance(request["correlation_key"], bool)
     return (is_boolean, *(request[name] for name in INTEREST))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -14,10 +15,20 @@ from pointsman import wait_calls
 from pointsman.inbox import Inbox, OpenWait, WaitAddress
 from pointsman.received_event import ReceivedEvent
 from pointsman.wait_errors import EventWaitRefused, EventWaitTimeout
-from pointsman.wait_request import WaitFor, deadline_after, registration
+from pointsman.wait_request import TaskTerms, WaitFor, deadline_after, registration
 
 with workflow.unsafe.imports_passed_through():
-    from pointsman.contract import EVENT_SIGNAL, Disposition, WaitKind
+    from pointsman.contract import EVENT_SIGNAL, HUMAN_TASK_SIGNAL, Disposition, WaitKind
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTask:
+    """The human task that a wait of that kind is about."""
+
+    terms: TaskTerms
+    task_id: str
+    chosen: bool
+    """True when the workflow chose the id: then a carried task must have it."""
 
 
 class OpenWaits:
@@ -42,17 +53,25 @@ class OpenWaits:
         task_queue: str,
         kind: WaitKind = WaitKind.EVENT,
         timeout: timedelta | None = None,
+        task: AskedTask | None = None,
     ) -> Self:
-        """Begin to register the waits. Raises EventWaitRefused if one cannot even be sent."""
+        """Begin to register the waits. Raises EventWaitRefused if one cannot even be sent.
+
+        A `task` belongs to a single wait of kind `human`, whose id is the task's.
+        """
         if not waits:
             raise EventWaitRefused("no wait is given")
         deadline = deadline_after(workflow.now(), timeout)
-        requests = [_request(wait, kind, deadline) for wait in waits]
+        requests = [_request(wait, kind, deadline, task) for wait in waits]
+        chosen = task.task_id if task is not None and task.chosen else None
         if timeout is not None and timeout <= timedelta(0):
             raise EventWaitTimeout(_in_words(requests))
         inbox = inbox_of_this_run()
+        if task is not None:
+            _check_hears_tasks(inbox)
         opened = [
-            inbox.claim(request, wait.filter) or _new(inbox, request, wait, deadline, task_queue)
+            inbox.claim(request, wait.filter, wait_id=chosen)
+            or _new(inbox, request, wait, deadline, task_queue)
             for wait, request in zip(waits, requests, strict=True)
         ]
         for wait in opened:
@@ -74,7 +93,7 @@ class OpenWaits:
         wait = await _first_ready(self.pending, deadline)
         _, event = wait.candidates.popleft()
         self._inbox.accept(wait, event)
-        if wait.request["kind"] == WaitKind.EVENT:
+        if wait.request["kind"] != WaitKind.STREAM:
             self._inbox.close(wait)
         await wait_calls.uninterrupted(wait_calls.accept(wait, event.event_id))
         return event
@@ -118,7 +137,18 @@ def new_inbox(state: Mapping[str, Any] | None) -> Inbox:
     if state is not None:
         inbox.load(state)
     workflow.set_signal_handler(EVENT_SIGNAL, inbox.receive)
+    # Waits of human tasks that the previous run carried may be signalled before code asks again.
+    if workflow.get_signal_handler(HUMAN_TASK_SIGNAL) is None:
+        workflow.set_signal_handler(HUMAN_TASK_SIGNAL, inbox.receive)
     return inbox
+
+
+def _check_hears_tasks(inbox: Inbox) -> None:
+    handler = workflow.get_signal_handler(HUMAN_TASK_SIGNAL)
+    if getattr(handler, "__self__", None) is not inbox:
+        raise TypeError(
+            f"the workflow handles the signal {HUMAN_TASK_SIGNAL!r}; Pointsman needs it"
+        )
 
 
 async def _first_ready(waits: Sequence[OpenWait], deadline: datetime | None) -> OpenWait:
@@ -155,16 +185,19 @@ async def _end_one(wait: OpenWait, error: BaseException | None) -> None:
         await wait_calls.withdraw(wait, Disposition.CANCELLED)
 
 
-def _request(wait: WaitFor, kind: WaitKind, deadline: datetime | None) -> dict[str, Any]:
+def _request(
+    wait: WaitFor, kind: WaitKind, deadline: datetime | None, task: AskedTask | None
+) -> dict[str, Any]:
     info = workflow.info()
     try:
         return registration(
             wait,
             kind=kind,
-            wait_id=str(workflow.uuid4()),
+            wait_id=str(workflow.uuid4()) if task is None else task.task_id,
             workflow_id=info.workflow_id,
             run_id=info.run_id,
             deadline=deadline,
+            task=None if task is None else task.terms,
         )
     except ValueError as error:
         raise EventWaitRefused(f"{wait.name}: {error}") from None

@@ -8,7 +8,7 @@ is tried again without limit, and waits on its task queue while nobody polls it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -47,19 +47,33 @@ async def register(wait: OpenWait) -> None:
     afterwards cannot be overtaken by the registration.
     """
     try:
-        await workflow.execute_activity(
+        answer: Any = await workflow.execute_activity(
             REGISTER_WAIT,
             wait.request,
             task_queue=wait.address.task_queue,
             start_to_close_timeout=ATTEMPT,
             retry_policy=RETRIES,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"wait for {wait.request['event_name']}",
+            summary=_summary(wait.request),
         )
         wait.registered = True
+        if _ended_before(wait.request, answer):
+            wait.failure = EventWaitRefused(f"task_id {wait.address.wait_id!r} was used before")
     except ActivityError as error:
         if not is_cancelled_exception(error):
             wait.failure = _refusal(error) or error
+
+
+def _summary(request: Mapping[str, Any]) -> str:
+    """What Temporal's console shows beside the activity; at most 200 bytes there."""
+    if "task" not in request:
+        return f"wait for {request['event_name']}"
+    return f"human task: {request['task']['title']:.40}"
+
+
+def _ended_before(request: Mapping[str, Any], answer: object) -> bool:
+    """Whether this is the id of a task that has ended: nobody could ever complete it."""
+    return "task" in request and isinstance(answer, Mapping) and answer.get("status") == "closed"
 
 
 async def accept(wait: OpenWait, event_id: str) -> None:

@@ -1,4 +1,4 @@
-"""How a wait can fail. Both errors fail a workflow that does not catch them."""
+"""How a wait can fail. Each error fails a workflow that does not catch it."""
 
 from __future__ import annotations
 
@@ -27,3 +27,17 @@ class EventWaitRefused(ApplicationError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, type="EventWaitRefused", non_retryable=True)
+
+
+class HumanTaskTimeout(ApplicationError):
+    """Nobody completed the task in time. It has been withdrawn: who answers now is told so."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(f"no answer in time: {title}", type="HumanTaskTimeout")
+
+
+class HumanTaskRefused(ApplicationError):
+    """The task itself is wrong (no usable form, a blank tenant, …); trying again cannot help."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, type="HumanTaskRefused", non_retryable=True)

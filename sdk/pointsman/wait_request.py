@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -45,6 +45,16 @@ class WaitFor:
     cardinality: CardinalityName = "all"
 
 
+@dataclass(frozen=True, slots=True)
+class TaskTerms:
+    """The terms of a human task, as JSON carries them."""
+
+    title: str
+    form: dict[str, Any] | None
+    assignees: tuple[str, ...]
+    due_at: str | None
+
+
 def wire_key(key: object) -> str | int | float | bool:
     """The key as it travels in JSON, exactly. Raises ValueError on what JSON cannot carry."""
     match key:
@@ -74,6 +84,7 @@ def registration(
     workflow_id: str,
     run_id: str,
     deadline: datetime | None,
+    task: TaskTerms | None = None,
 ) -> dict[str, Any]:
     """The argument of `pointsman.register_wait`. Raises ValueError on what cannot be sent."""
     request: dict[str, Any] = {
@@ -91,6 +102,8 @@ def registration(
         request["filter"] = _described(wait.filter)
     if deadline is not None:
         request["expires_at"] = (deadline + EXPIRY_MARGIN).isoformat()
+    if task is not None:
+        request["task"] = {**asdict(task), "assignees": list(task.assignees)}
     return request
 
 

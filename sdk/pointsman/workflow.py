@@ -16,6 +16,8 @@ Works in Temporal's sandbox as it is, and under replay. What every wait guarante
 - Time-outs count from the call. An outage of Pointsman delays a wait and never fails it.
 - A wait whose scope is cancelled is withdrawn before the cancellation goes on.
 
+`human_task` asks a person instead, and keeps the same promises.
+
 A workflow that continues as new hands `carry()` to its next run, which calls `restore(state)`
 before it waits for anything; see there.
 """
@@ -29,9 +31,15 @@ from typing import Any, Self
 
 from temporalio import workflow
 
+from pointsman.human_tasks import HumanTaskAnswer, human_task
 from pointsman.open_waits import OpenWaits, inbox_of_this_run, new_inbox
 from pointsman.received_event import ReceivedEvent
-from pointsman.wait_errors import EventWaitRefused, EventWaitTimeout
+from pointsman.wait_errors import (
+    EventWaitRefused,
+    EventWaitTimeout,
+    HumanTaskRefused,
+    HumanTaskTimeout,
+)
 from pointsman.wait_request import CardinalityName, Filter, Key, WaitFor
 
 with workflow.unsafe.imports_passed_through():
@@ -42,6 +50,9 @@ __all__ = [
     "EventWaitRefused",
     "EventWaitTimeout",
     "Filter",
+    "HumanTaskAnswer",
+    "HumanTaskRefused",
+    "HumanTaskTimeout",
     "Key",
     "ReceivedEvent",
     "WaitFor",
@@ -49,6 +60,7 @@ __all__ = [
     "carry",
     "event_stream",
     "first_of",
+    "human_task",
     "restore",
     "wait_for_event",
 ]

@@ -16,7 +16,6 @@ from temporalio.worker import Worker
 
 from pointsman.contract import (
     CLOSE_WAIT,
-    EVENT_SIGNAL,
     REGISTER_WAIT,
     CloseWait,
     EventSignal,
@@ -38,6 +37,8 @@ class FakeService:
         """How many attempts to register fail before one succeeds: an outage."""
         self.attempts = 0
         self.refusal: ApplicationError | None = None
+        self.status = "waiting"
+        """What a registration is answered with."""
         self.closing_may_end = asyncio.Event()
         """Cleared by a test that wants to see what happens while a wait is being closed."""
         self.closing_may_end.set()
@@ -55,7 +56,7 @@ class FakeService:
         return {
             "wait_id": wait.wait_id,
             "correlation_key": str(wait.correlation_key),
-            "status": "waiting",
+            "status": self.status,
             "matched_events": 0,
         }
 
@@ -97,7 +98,7 @@ class FakeService:
             deliveryId=f"delivery-of-{event_id}",
         )
         handle = self.client.get_workflow_handle(wait.workflow_id)
-        await handle.signal(EVENT_SIGNAL, signal.model_dump(mode="json"))
+        await handle.signal(wait.signal, signal.model_dump(mode="json"))
 
     def dispositions(self) -> list[tuple[str, str | None]]:
         """What workflows said of events and waits, in order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,12 +11,14 @@ from temporalio import workflow
 
 from pointsman.workflow import (
     EventWaitTimeout,
+    HumanTaskTimeout,
     ReceivedEvent,
     WaitFor,
     all_of,
     carry,
     event_stream,
     first_of,
+    human_task,
     restore,
     wait_for_event,
 )
@@ -263,8 +265,58 @@ class WaitThenLinger:
         self._ended = True
 
 
+FORM = {"type": "object", "properties": {"approved": {"type": "boolean"}}}
+
+
+@workflow.defn
+class AskedPerson:
+    """Asks a person once; a second ask takes an id that the test gave."""
+
+    @workflow.run
+    async def run(self, waiting: Waiting) -> str:
+        try:
+            answer = await human_task(
+                "Approve it",
+                tenant=waiting.tenant,
+                form=FORM,
+                assignees=["ada", "bob"],
+                due=timedelta(hours=4),
+                timeout=waiting.timeout,
+                task_id=waiting.key if waiting.key != "4711" else None,
+                task_queue=waiting.queue,
+            )
+        except HumanTaskTimeout:
+            return "nobody answered"
+        return f"{answer.completed_by} {answer.answer['approved']} {answer.event_id}"
+
+
+@workflow.defn
+class AskedOverRuns:
+    """Asks in its first run, continues as new, and asks the same in the next."""
+
+    @workflow.run
+    async def run(self, waiting: Waiting) -> str:
+        restore(waiting.carried)
+        asking = asyncio.create_task(
+            human_task("Approve it", tenant=waiting.tenant, task_queue=waiting.queue)
+        )
+        if waiting.carried is None:
+            await workflow.wait_condition(lambda: self._going_on)
+            workflow.continue_as_new(replace(waiting, carried=carry()))
+        return (await asking).event_id
+
+    def __init__(self) -> None:
+        self._going_on = False
+
+    @workflow.signal
+    def go_on(self) -> None:
+        self._going_on = True
+
+
 WORKFLOWS = [
     AllOfTwo,
+    AskedOverRuns,
+    AskedPerson,
     FilteredEvent,
     FirstOfTwo,
     OneEvent,

@@ -31,6 +31,7 @@ def test_every_way_to_wait_has_a_recorded_history() -> None:
 
     assert names >= {"one_event", "first_of", "all_of", "stream", "filtered", "continued_as_new"}
     assert names >= {"timed_out", "cancelled", "late", "outage"}
+    assert names >= {"human_task", "human_task_timed_out", "human_task_continued_as_new"}
 
 
 @workflow.defn(name="OneEvent")

@@ -21,6 +21,8 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from tests.integration.fake_service import FakeService, fake_service
 from tests.integration.sdk_workflows import (
     AllOfTwo,
+    AskedOverRuns,
+    AskedPerson,
     FilteredEvent,
     FirstOfTwo,
     OneEvent,
@@ -113,12 +115,37 @@ async def continued_as_new(service: FakeService) -> Handle:
     return service.client.get_workflow_handle(handle.id)
 
 
+async def human_task(service: FakeService) -> Handle:
+    handle = await service.start(AskedPerson.run)
+    wait = await service.wait_registered()
+    answer = {"taskId": wait.wait_id, "answer": {"approved": True}, "completedBy": "token:ada"}
+    await service.signal(wait, "human-task-1", **answer)
+    return handle
+
+
+async def human_task_timed_out(service: FakeService) -> Handle:
+    return await service.start(AskedPerson.run, timeout_seconds=0.3)
+
+
+async def human_task_continued_as_new(service: FakeService) -> Handle:
+    """The history of the second run: it takes up the task that the first one asked for."""
+    handle = await service.start(AskedOverRuns.run)
+    wait = await service.wait_registered()
+    await handle.signal(AskedOverRuns.go_on)
+    await service.signal(wait, "human-task-1", taskId=wait.wait_id, answer={})
+    await handle.result()
+    return service.client.get_workflow_handle(handle.id)
+
+
 SCENES: list[Callable[[FakeService], Awaitable[Handle]]] = [
     all_of,
     cancelled,
     continued_as_new,
     filtered,
     first_of,
+    human_task,
+    human_task_continued_as_new,
+    human_task_timed_out,
     late,
     one_event,
     outage,
