@@ -9,7 +9,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
-from pointsman.contract import MAX_EVENT_NAME_BYTES
+from pointsman.contract import HUMAN_TASK_COMPLETED, MAX_EVENT_NAME_BYTES
 
 from .key import TRIMMED
 from .path import DerivationPath, PathError, compile_path
@@ -23,6 +23,9 @@ EMPTY_VERSION: Final = "none"
 """The version of rules that hold no path."""
 
 _VERSION_DIGITS: Final = 12
+
+TASK_PATHS: Final = (compile_path("taskId", rule=HUMAN_TASK_COMPLETED),)
+"""Read before all others for the event that completes a human task; part of no version."""
 
 
 class RulesError(ValueError):
@@ -57,6 +60,8 @@ class Rules:
             name: paths if name == EVERY_NAME else paths + general
             for name, paths in self.by_name.items()
         }
+        # The event that completes a human task names it, whatever the rules say beside.
+        order[HUMAN_TASK_COMPLETED] = TASK_PATHS + order.get(HUMAN_TASK_COMPLETED, general)
         object.__setattr__(self, "_reading_order", order)
         object.__setattr__(self, "_for_other_names", general)
 

@@ -21,6 +21,7 @@ import jsonschema_rs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from correlation.event import Event
+from correlation.json_schema import SchemaUnusable, compiled_schema, schema_faults
 
 MOST_ERRORS: Final = 5
 LONGEST_DETAIL: Final = 1000
@@ -128,38 +129,19 @@ def _schemas_of_name(folder: Path, entry: _Entry) -> SchemasOfName:
 
 
 def _validator(path: Path) -> jsonschema_rs.Validator:
-    schema = _json(path)
     try:
-        return jsonschema_rs.validator_for(
-            schema,
-            retriever=_refuse,
-            mask="the value",
-            pattern_options=jsonschema_rs.RegexOptions(),
-        )
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-        raise SchemasError(f"{path.name} is no usable JSON Schema: {_first_line(error)}") from None
-
-
-def _refuse(uri: str) -> Any:
-    raise ValueError(f"schemas are not fetched; copy {uri} into the schema")
+        return compiled_schema(_json(path))
+    except SchemaUnusable as error:
+        raise SchemasError(f"{path.name} is no usable JSON Schema: {error}") from None
 
 
 def _errors(validator: jsonschema_rs.Validator, payload: Mapping[str, Any]) -> str:
     found = [
-        f"{_place(error.instance_path)}: {_first_line(error)}"
-        for error in islice(validator.iter_errors(payload), MOST_ERRORS + 1)
+        f"{fault.place}: {fault.problem}"
+        for fault in islice(schema_faults(validator, payload), MOST_ERRORS + 1)
     ]
     more = ["and more"] if len(found) > MOST_ERRORS else []
     return "; ".join([*found[:MOST_ERRORS], *more])
-
-
-def _place(path: list[str | int]) -> str:
-    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-
-
-def _first_line(error: Exception) -> str:
-    text = error.message if isinstance(error, jsonschema_rs.ValidationError) else str(error)
-    return text.splitlines()[0][:300] if text else type(error).__name__
 
 
 def _mapping(path: Path) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from correlation.key import lock_hash
+from pointsman.contract import WaitKind
 from routing.database import Connection, Database
 from routing.operator_actions import OperatorAction, record_action
 from routing.replay_statements import BIND_EVENT, EVENT_TO_BIND, WAIT_TO_BIND
@@ -69,6 +70,8 @@ async def bind(database: Database, handing: Handing, *, behind_wall: bool = Fals
             )
         if wait is None:
             return NotBound(f"tenant {handing.tenant} has no wait {handing.wait_id}", unknown=True)
+        if wait[5] == WaitKind.HUMAN:
+            return NotBound(f"wait {handing.wait_id} is a person's task: complete it instead")
         triples = {(wait[0], wait[1]), *((event[0], key) for key in event[1])}
         hashes = sorted(lock_hash(handing.tenant, name, key) for name, key in triples)
         await connection.execute(LOCK_KEYS, {"hashes": hashes})

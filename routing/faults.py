@@ -34,6 +34,10 @@ class InvalidWait(RoutingError):
     """The request to register or close a wait cannot be carried out: correct it."""
 
 
+class InvalidTask(InvalidWait):
+    """The human task of a wait cannot be put to anybody: correct it."""
+
+
 # Only these say something about the data itself. Everything else (connection loss, shutdown, full
 # disk, exhausted connections, deadlock, time-out, missing table or privilege) is the database's
 # state and passes, or an operator mends it. Classes of SQLSTATE: Postgres manual, appendix A.

@@ -3,14 +3,14 @@
 One transaction per batch and at most three round trips, however many events it holds: the locks
 of all keys in sorted order with the one statement that matches and records, then the commit. A
 batch with events that were recorded before costs one or two round trips more, one with events
-that launch workflows another.
+that launch workflows another, and one with events that complete human tasks a few.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
 from typing import Any, assert_never
@@ -38,6 +38,7 @@ from routing.statements import (
     MATCH_EVENTS,
     RECORD_REJECTED,
 )
+from routing.task_settling import RefusedAnswer, entry_of, settle_answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +90,37 @@ class Matcher:
         )
 
     async def _record_part(self, part: Part) -> Recorded:
-        batch, firsts, unique = part.batch, part.firsts, part.unique
         async with self._database.hot_transaction() as connection:
             if part.locks is not None:
                 await connection.execute(LOCK_KEYS, {"hashes": part.locks})
-            triggers = await look_up_triggers(connection, unique)
-            cursor = await connection.execute(MATCH_EVENTS, part.arrays | self._terms)
-            rows = await cursor.fetchall()
-            left = rows[0][1] + await record_launches(connection, triggers, unique)
-            # Column 10, the lease, is this process' own or empty: then another delivers.
-            deliveries = [_delivery(row, firsts) for row in rows if row[10] is not None]
-            if rows[0][0] == len(batch):
-                return Recorded(_as_new(unique, rows), deliveries, left)
-            known = await _known(connection, unique)
-            events = await self._settle_known(connection, batch, firsts, known)
+            if not part.answers:
+                return await self._match(connection, part)
+            refused = await settle_answers(connection, part.answers)
+            if not refused:
+                return await self._match(connection, part)
+            rest = part.without(refused)
+            recorded = await self._match(connection, rest) if rest.batch else Recorded()
+            entries = [
+                entry_of(each, refused[each.identity])
+                for each in part.batch
+                if each.identity in refused
+            ]
+            await connection.execute(RECORD_REJECTED, rejected_columns(entries))
+        return replace(recorded, events=list(_merged(part, refused, recorded.events)))
+
+    async def _match(self, connection: Connection, part: Part) -> Recorded:
+        """Match and record under the locks that are held."""
+        batch, firsts, unique = part.batch, part.firsts, part.unique
+        triggers = await look_up_triggers(connection, unique)
+        cursor = await connection.execute(MATCH_EVENTS, part.arrays | self._terms)
+        rows = await cursor.fetchall()
+        left = rows[0][1] + await record_launches(connection, triggers, unique)
+        # Column 10, the lease, is this process' own or empty: then another delivers.
+        deliveries = [_delivery(row, firsts) for row in rows if row[10] is not None]
+        if rows[0][0] == len(batch):
+            return Recorded(_as_new(unique, rows), deliveries, left)
+        known = await _known(connection, unique)
+        events = await self._settle_known(connection, batch, firsts, known)
         return Recorded(events, deliveries, left)
 
     @property
@@ -194,14 +212,28 @@ def _ended(event: Event, outcome: Outcome, reason: Reason | None, waits: int = 0
 
 
 def _conflicted(incoming: IncomingEvent) -> RecordedEvent:
+    return _rejected(incoming, Reason.CONFLICTING_DUPLICATE)
+
+
+def _rejected(incoming: IncomingEvent, reason: Reason) -> RecordedEvent:
     return RecordedEvent(
         incoming.event.tenant,
         incoming.event.event_id,
         Outcome.REJECTED,
-        Reason.CONFLICTING_DUPLICATE,
+        reason,
         matched_waits=0,
         duplicate=False,
     )
+
+
+def _merged(
+    part: Part, refused: Mapping[Identity, RefusedAnswer], others: Sequence[RecordedEvent]
+) -> Iterator[RecordedEvent]:
+    """How all events of a part ended, in their order: the refused ones among the others."""
+    remaining = iter(others)
+    for incoming in part.batch:
+        refusal = refused.get(incoming.identity)
+        yield next(remaining) if refusal is None else _rejected(incoming, refusal.reason)
 
 
 def _conflict(incoming: IncomingEvent) -> RejectedEntry:

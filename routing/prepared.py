@@ -6,9 +6,10 @@ work side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pointsman.contract import HUMAN_TASK_COMPLETED
 from routing.arrays import BigintArray, bigint_array
 from routing.columns import Columns, event_arrays, keys_of, lock_hashes
 from routing.incoming import Identity, IncomingEvent
@@ -26,6 +27,12 @@ class Part:
     locks: BigintArray | None
     """Those of all keys, sorted; None where no event has a key."""
     arrays: Columns
+    answers: Sequence[IncomingEvent] = ()
+    """Of the unique ones those that may complete a human task."""
+
+    def without(self, identities: Collection[Identity]) -> Part:
+        """The same part but for these events; its locks are held already."""
+        return _part([each for each in self.batch if each.identity not in identities])
 
 
 class PreparedEvents(list[IncomingEvent]):
@@ -49,7 +56,8 @@ def _part(batch: Sequence[IncomingEvent]) -> Part:
         unique = [incoming for incoming in batch if firsts[incoming.identity] is incoming]
     hashes = lock_hashes(unique)
     locks = bigint_array(hashes) if hashes else None
-    return Part(batch, firsts, unique, locks, event_arrays(unique))
+    answers = [incoming for incoming in unique if incoming.event.name == HUMAN_TASK_COMPLETED]
+    return Part(batch, firsts, unique, locks, event_arrays(unique), answers)
 
 
 def _by_locks(events: Sequence[IncomingEvent], limit: int) -> Iterator[Sequence[IncomingEvent]]:

@@ -38,8 +38,9 @@ incoming AS MATERIALIZED (
     JOIN incoming AS i USING (ordinal)
 )"""
 
-# The open waits that an event meets and has not been handed to; not those of a run that accepted
-# it under another wait, and no exclusive one while another exclusive wait holds the event.
+# The open waits that an event meets and has not been handed to; not those of human tasks, which
+# are answered once and after their form; not those of a run that accepted the event under another
+# wait, and no exclusive one while another exclusive wait holds it.
 # Indexes: workflow_run_waits_open, the deliveries' primary key.
 _OPEN_CANDIDATES: Final = """
 candidates AS (
@@ -50,7 +51,7 @@ candidates AS (
                position
         FROM workflow_run_waits
         WHERE tenant_id = p.tenant_id AND event_name = p.event_name
-          AND correlation_key = p.correlation_key AND status = 'waiting'
+          AND correlation_key = p.correlation_key AND status = 'waiting' AND kind <> 'human'
           AND (expires_at IS NULL OR expires_at > statement_timestamp())
         OFFSET 0
     ) AS w
@@ -149,7 +150,7 @@ ORDER BY j.ordinal
 
 # Index: the primary key.
 WAIT_TO_BIND: Final = """
-SELECT event_name, correlation_key, workflow_id, cardinality, status
+SELECT event_name, correlation_key, workflow_id, cardinality, status, kind
 FROM workflow_run_waits WHERE tenant_id = %(tenant)s AND wait_id = %(wait_id)s
 """
 

@@ -91,7 +91,8 @@ SELECT received_at, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM rem
 FROM walked ORDER BY received_at DESC, id DESC LIMIT 1
 """
 
-# Index: workflow_run_waits_ended; the primary key for the removal.
+# A human task goes with its wait.
+# Index: workflow_run_waits_ended; the primary keys for the removal.
 REMOVE_WAITS: Final = """
 WITH walked AS MATERIALIZED (
     SELECT tenant_id, wait_id AS id, closed_at FROM workflow_run_waits
@@ -106,7 +107,10 @@ WITH walked AS MATERIALIZED (
         SELECT FROM workflow_event_deliveries AS d
         WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.id AND d.status = 'pending'
         OFFSET 0)
-    RETURNING r.wait_id
+    RETURNING r.tenant_id, r.wait_id
+), tasks AS (
+    DELETE FROM workflow_human_tasks AS t USING removed
+    WHERE t.tenant_id = removed.tenant_id AND t.task_id = removed.wait_id
 )
 SELECT closed_at, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
 FROM walked ORDER BY closed_at DESC, id DESC LIMIT 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from routing.statements import (
     STATUS_OF_WAITS,
     TRY_LOCK_KEYS,
 )
+from routing.task_records import AskedOfPeople
+from routing.task_statements import KNOWN_TASKS, REGISTER_TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Wait:
     filter: str | None = None
     lookback: timedelta = timedelta(0)
     expires_at: datetime | None = None
+    task: AskedOfPeople | None = None
+    """Of a wait of kind `human`: what is asked of a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,8 @@ class Waits:
             columns = _wait_columns(list(unique.values()))
             cursor = await connection.execute(REGISTER_WAITS, columns)
             await connection.execute(PROJECT_REGISTERED, _run_columns(columns))
+            if asking := [wait for wait in unique.values() if wait.task is not None]:
+                await connection.execute(REGISTER_TASKS, _task_columns(asking))
             rows = await cursor.fetchall()
             answers = {
                 (row[0], row[1]): Registration(row[1], "waiting", row[3]) for row in rows if row[2]
@@ -217,15 +224,23 @@ async def _known(
     identities = identity_columns((wait.tenant, wait.wait_id) for wait in waits)
     cursor = await connection.execute(KNOWN_WAITS, identities)
     rows = {(row[0], row[1]): row for row in await cursor.fetchall()}
+    asked: dict[tuple[str, str], tuple[str, str | None]] = {}
+    if any(wait.task is not None for wait in waits):
+        cursor = await connection.execute(KNOWN_TASKS, identities)
+        asked = {(row[0], row[1]): (row[2], row[3]) for row in await cursor.fetchall()}
     return {
-        (wait.tenant, wait.wait_id): _registration(wait, rows[wait.tenant, wait.wait_id])
+        identity: _registration(wait, rows[identity], asked.get(identity))
         for wait in waits
+        for identity in [(wait.tenant, wait.wait_id)]
     }
 
 
-def _registration(wait: Wait, row: tuple[Any, ...]) -> Registration:
+def _registration(
+    wait: Wait, row: tuple[Any, ...], asked: tuple[str, str | None] | None
+) -> Registration:
+    task = None if wait.task is None else (wait.task.title, wait.task.form)
     _, _, name, key, workflow_id, signal_name, kind, cardinality, status, matched = row
-    same = (name, key, workflow_id, signal_name, kind, cardinality) == (
+    same = task == asked and (name, key, workflow_id, signal_name, kind, cardinality) == (
         wait.event_name,
         wait.correlation_key,
         wait.workflow_id,
@@ -263,6 +278,17 @@ def _wait_columns(waits: Sequence[Wait]) -> dict[str, object]:
         "filters": [wait.filter for wait in waits],
         "lookbacks": [wait.lookback for wait in waits],
         "expiries": [wait.expires_at for wait in waits],
+    }
+
+
+def _task_columns(waits: Sequence[Wait]) -> dict[str, object]:
+    tasks = [wait.task for wait in waits if wait.task is not None]
+    return {
+        **identity_columns((wait.tenant, wait.wait_id) for wait in waits),
+        "titles": [task.title for task in tasks],
+        "forms": [task.form for task in tasks],
+        "assignees": [json.dumps(task.assignees) for task in tasks],
+        "dues": [task.due_at for task in tasks],
     }
 
 

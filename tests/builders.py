@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
 
 from correlation.event import Event, EventId, EventName, Payload, TenantId
 from correlation.key import CanonicalKey, CorrelationKey, canonical_key
 from correlation.resolution import resolve
 from correlation.rules import NO_RULES, Rules
-from pointsman.contract import EVENT_SIGNAL
+from pointsman.contract import EVENT_SIGNAL, HUMAN_TASK_COMPLETED, HUMAN_TASK_SIGNAL, WaitKind
 from routing.incoming import IncomingEvent, Origin, RunId, WaitId, WorkflowId
+from routing.task_records import AskedOfPeople
 from routing.waits import Wait
 
 _numbers = itertools.count(1)
@@ -77,3 +80,35 @@ def a_wait(
         signal_name=EVENT_SIGNAL,
         **terms,
     )
+
+
+AMOUNT_FORM: Final = json.dumps(
+    {
+        "type": "object",
+        "properties": {"amount": {"type": "integer", "minimum": 1}},
+        "required": ["amount"],
+    }
+)
+
+
+def a_task(
+    *,
+    title: str = "Approve the amount",
+    form: str | None = AMOUNT_FORM,
+    assignees: Sequence[str] = (),
+    due_at: datetime | None = None,
+    wait_id: str | None = None,
+    **terms: Any,
+) -> Wait:
+    """The wait of a human task with a fresh id."""
+    task_id = wait_id or f"task-{next(_numbers)}"
+    asked = AskedOfPeople(title, form, tuple(assignees), due_at)
+    wait = a_wait(
+        key=task_id,
+        wait_id=task_id,
+        event_name=HUMAN_TASK_COMPLETED,
+        kind=WaitKind.HUMAN,
+        task=asked,
+        **terms,
+    )
+    return replace(wait, signal_name=HUMAN_TASK_SIGNAL)

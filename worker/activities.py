@@ -15,9 +15,11 @@ from temporalio.exceptions import ApplicationError
 
 from correlation.event import EventName, TenantId
 from correlation.key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
-from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, RegisterWait
-from routing.faults import InvalidWait, RecordRefused, WaitConflict
+from correlation.task_form import FormUnusable, form_text
+from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, HumanTask, RegisterWait
+from routing.faults import InvalidTask, InvalidWait, RecordRefused, WaitConflict
 from routing.incoming import RunId, WaitId, WorkflowId
+from routing.task_records import AskedOfPeople
 from routing.waits import Closing, Registration, Wait, raise_conflict
 from worker.batching import Batcher
 
@@ -81,20 +83,21 @@ class WaitActivities:
 
 
 def to_wait(request: RegisterWait) -> Wait:
-    """The wait that a request asks for; raises InvalidWait when its key is unusable."""
+    """The wait that a request asks for; raises InvalidWait when its key or form is unusable."""
     return Wait(
         tenant=TenantId(request.tenant),
         wait_id=WaitId(request.wait_id),
         event_name=EventName(request.event_name),
-        correlation_key=_key(request.correlation_key),
+        correlation_key=_key_of(request),
         workflow_id=WorkflowId(request.workflow_id),
         run_id=None if request.run_id is None else RunId(request.run_id),
-        signal_name=request.signal_name,
+        signal_name=request.signal,
         kind=request.kind,
         cardinality=request.cardinality,
         filter=request.filter,
         lookback=timedelta(seconds=request.lookback_seconds),
         expires_at=request.expires_at,
+        task=None if request.task is None else _asked(request.task),
     )
 
 
@@ -106,6 +109,21 @@ def to_closing(request: CloseWait) -> Closing:
         request.disposition,
         request.event_id,
     )
+
+
+def _key_of(request: RegisterWait) -> CorrelationKey:
+    key = _key(request.correlation_key)
+    if request.task is not None and key != request.wait_id:
+        raise InvalidWait(f"wait_id: as the key of its task it would read {key!r}; give it so")
+    return key
+
+
+def _asked(task: HumanTask) -> AskedOfPeople:
+    try:
+        form = None if task.form is None else form_text(task.form)
+    except FormUnusable as error:
+        raise InvalidTask(f"task.form: {error}") from error
+    return AskedOfPeople(task.title, form, task.assignees, task.due_at)
 
 
 def _key(value: object) -> CorrelationKey:

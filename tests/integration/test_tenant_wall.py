@@ -16,7 +16,7 @@ from routing.incoming import Origin, RejectedEntry
 from routing.matching import Matcher, Matching
 from routing.triggers import apply_triggers
 from routing.waits import Waits
-from tests.builders import a_wait, incoming
+from tests.builders import a_task, a_wait, incoming
 
 TABLES: Final = (
     "workflow_runtime_events",
@@ -26,6 +26,7 @@ TABLES: Final = (
     "workflow_event_launches",
     "workflow_runs",
     "workflow_rejected_entries",
+    "workflow_human_tasks",
 )
 FILLED: Final = (
     "workflow_runtime_events",
@@ -35,6 +36,7 @@ FILLED: Final = (
     "workflow_event_launches",
     "workflow_runs",
     "workflow_rejected_entries",
+    "workflow_human_tasks",
 )
 FORBIDDEN: Final = (
     "UPDATE workflow_run_waits SET tenant_id = 'globex', wait_id = 'stolen'",
@@ -65,6 +67,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
             }
             await apply_triggers(database, [compile_trigger("t", definition)], actor="test")
             await waits.register([a_wait(tenant=tenant, key="7", wait_id="wait", run_id="run")])
+            await waits.register([a_task(tenant=tenant, wait_id="task")])
             await matcher.record(
                 [incoming(tenant=tenant, key="7", event_id="event")], [_rejected(tenant)]
             )

@@ -21,7 +21,7 @@ from routing.audit_pages import (
 )
 from routing.audit_records import WaitLine
 from routing.closing import close_by_hand
-from routing.faults import InvalidWait
+from routing.faults import InvalidTask, InvalidWait
 from routing.waits import Wait
 from worker.activities import to_wait
 from worker.api.answers import (
@@ -210,6 +210,13 @@ def _wait_of(request: RegisterWait) -> Wait:
         _check_storable(field, getattr(request, field))
     try:
         return to_wait(request)
+    except InvalidTask as error:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            str(error),
+            field="task.form",
+            fix="give a JSON Schema of an object, without references, of at most 32 KiB",
+        ) from None
     except InvalidWait as error:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -1,0 +1,155 @@
+"""Events that complete human tasks: held to the task's form, and counted once.
+
+Within the match transaction, under the locks of the events' keys: a task's id is the key. What is
+refused here becomes no event, so that no workflow hears of it. The event's publisher is trusted to
+speak for whom it names: only the API and the console know who it is that answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from psycopg.rows import kwargs_row
+
+from correlation.event import Event
+from correlation.reason import Outcome, Reason
+from correlation.task_form import answer_faults
+from routing.columns import identity_columns, keys_of
+from routing.database import Connection
+from routing.incoming import Identity, IncomingEvent, RejectedEntry
+from routing.operator_actions import OperatorAction, record_action
+from routing.task_records import TaskLine, TaskStatus
+from routing.task_statements import COMPLETE_TASK, HOLD_TASKS, NEW_EVENTS
+
+LONGEST_NAME: Final = 255
+MOST_NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedAnswer:
+    """Why an event completes no task."""
+
+    reason: Reason
+    detail: str
+
+
+async def settle_answers(
+    connection: Connection, answers: Sequence[IncomingEvent]
+) -> dict[Identity, RefusedAnswer]:
+    """Let each event complete the open tasks that it names; answers with those that may not.
+
+    An event that was recorded before, or names no task, or one that nobody waits for any more, is
+    left to its way.
+    """
+    fresh = await _fresh(connection, answers)
+    tasks = await hold_tasks(connection, _named(fresh)) if fresh else {}
+    refused: dict[Identity, RefusedAnswer] = {}
+    for incoming in fresh if tasks else ():
+        identities = [(incoming.event.tenant, key) for key in keys_of(incoming)]
+        concerned = [tasks[identity] for identity in identities if identity in tasks]
+        refusal = next(filter(None, (_refusal(task, incoming.event) for task in concerned)), None)
+        if refusal is not None:
+            refused[incoming.identity] = refusal
+            continue
+        for task in concerned:
+            if task.status is TaskStatus.OPEN:
+                await _complete(connection, task, incoming.event)
+                completed = replace(task, completed_at=datetime.now(UTC))
+                tasks[task.tenant, task.task_id] = completed
+    return refused
+
+
+async def hold_tasks(
+    connection: Connection, identities: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], TaskLine]:
+    """The tasks (tenant, task id), locked until the transaction ends; unknown ones are left out."""
+    cursor = connection.cursor(row_factory=kwargs_row(task_line))
+    parameters = {
+        "tenants": [tenant for tenant, _ in identities],
+        "task_ids": [task_id for _, task_id in identities],
+    }
+    await cursor.execute(HOLD_TASKS.encode(), parameters)
+    return {(task.tenant, task.task_id): task for task in await cursor.fetchall()}
+
+
+def task_line(*, assignees: Sequence[str], **columns: object) -> TaskLine:
+    """Read a row of the statements about tasks."""
+    return TaskLine(assignees=tuple(assignees), **columns)  # type: ignore[arg-type]
+
+
+def entry_of(incoming: IncomingEvent, refusal: RefusedAnswer) -> RejectedEntry:
+    """The audit row of an event that completes no task."""
+    return RejectedEntry(
+        origin=incoming.origin,
+        outcome=Outcome.REJECTED,
+        reason=refusal.reason,
+        detail=refusal.detail,
+        raw=incoming.raw(),
+        tenant=incoming.event.tenant,
+        event_id=incoming.event.event_id,
+        event_name=incoming.event.name,
+    )
+
+
+async def _fresh(
+    connection: Connection, answers: Sequence[IncomingEvent]
+) -> Sequence[IncomingEvent]:
+    """Those that were not recorded before: a redelivery is no second answer."""
+    columns = identity_columns([incoming.identity for incoming in answers])
+    cursor = await connection.execute(NEW_EVENTS, columns)
+    ordinals = {row[0] for row in await cursor.fetchall()}
+    return [incoming for number, incoming in enumerate(answers, start=1) if number in ordinals]
+
+
+def _named(answers: Sequence[IncomingEvent]) -> Sequence[tuple[str, str]]:
+    return sorted({(each.event.tenant, key) for each in answers for key in keys_of(each)})
+
+
+def _refusal(task: TaskLine, event: Event) -> RefusedAnswer | None:
+    match task.status:
+        case TaskStatus.COMPLETED:
+            detail = f"task {task.task_id} is completed already; the first answer stands"
+            return RefusedAnswer(Reason.TASK_COMPLETED, detail)
+        case TaskStatus.CLOSED:
+            return None
+        case TaskStatus.OPEN:
+            return _misfit(task, event.payload.value.get("answer", {}))
+
+
+def _misfit(task: TaskLine, answer: object) -> RefusedAnswer | None:
+    if not isinstance(answer, dict):
+        return RefusedAnswer(Reason.ANSWER_INVALID, "answer: must be an object")
+    faults = answer_faults(task.form, answer)
+    if not faults:
+        return None
+    places = "; ".join(f"answer {each.place}: {each.problem}" for each in faults[:MOST_NAMED])
+    return RefusedAnswer(Reason.ANSWER_INVALID, places)
+
+
+async def _complete(connection: Connection, task: TaskLine, event: Event) -> None:
+    claimed = event.payload.value.get("completedBy")
+    usable = isinstance(claimed, str) and 0 < len(claimed) <= LONGEST_NAME and "\0" not in claimed
+    name = f"event:{claimed if usable else event.event_id}"
+    await write_completion(connection, task, name, event.event_id)
+    action = OperatorAction(
+        tenant=task.tenant,
+        actor=name,
+        action="complete_task",
+        target_kind="task",
+        target_id=task.task_id,
+        detail={"event_id": event.event_id},
+    )
+    await record_action(connection, action)
+
+
+async def write_completion(
+    connection: Connection, task: TaskLine, name: str, event_id: str
+) -> None:
+    """Note who completed a task that is held and open, and by which event."""
+    await connection.execute(
+        COMPLETE_TASK,
+        {"tenant": task.tenant, "task_id": task.task_id, "name": name, "event_id": event_id},
+    )

@@ -1,0 +1,187 @@
+"""Acting on human tasks: completing, claiming, reassigning, commenting.
+
+Completing a task is recording the event `HUMAN_TASK_COMPLETED`, in the transaction that marks the
+task: the answer goes to the workflow as every event does, through its delivery.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from correlation.event import Event, EventContext, EventId, EventName, Payload, TenantId
+from correlation.exact_json import exact_json
+from correlation.key import lock_hash
+from correlation.resolution import resolve
+from correlation.rules import Rules
+from correlation.task_form import answer_faults
+from pointsman.contract import HUMAN_TASK_COMPLETED
+from routing.columns import event_arrays
+from routing.database import Connection, Database
+from routing.incoming import IncomingEvent, Origin
+from routing.launch_recording import look_up_triggers, record_launches
+from routing.operator_actions import OperatorAction, record_action
+from routing.statements import LOCK_KEYS, MATCH_EVENTS, PLAN_ANEW
+from routing.task_records import (
+    Person,
+    TaskDone,
+    TaskEnd,
+    TaskLine,
+    TaskRefusal,
+    TaskRefused,
+    refusal_by_state,
+    refusal_of_person,
+)
+from routing.task_settling import hold_tasks, write_completion
+from routing.task_statements import CLAIM_TASK, REASSIGN_TASK
+
+STREAM: Final = "human_tasks"
+"""What stands in the audit where a stream's name stands for other events."""
+NAMESPACE: Final = uuid.UUID("0a5dd6b2-2f6e-5c0f-8f0b-2b5c8f0d7e43")
+"""Of the ids of the events that complete tasks; must never change."""
+_LEASE: Final = timedelta(0)
+
+
+class TaskDesk:
+    """Where people act on tasks. Every method raises DatabaseUnavailable or RecordRefused.
+
+    A task is held while somebody acts on it, and what was done stands in the operators' audit,
+    written in the same transaction, behind the tenant's wall.
+    """
+
+    def __init__(self, database: Database, buffer_ttl: timedelta) -> None:
+        self._database = database
+        self._buffer_ttl = buffer_ttl
+
+    async def complete(
+        self,
+        tenant: str,
+        task_id: str,
+        person: Person,
+        answer: Mapping[str, Any],
+        rules: Rules,
+        comment: str | None = None,
+    ) -> TaskEnd:
+        """Complete an open task; wake the dispatcher then. `answer` is decoded with exact numbers.
+
+        Of two answers the second is refused, whichever way each came.
+        """
+        lock = lock_hash(tenant, HUMAN_TASK_COMPLETED, task_id)
+        async with self._database.transaction(tenant=tenant) as connection:
+            await connection.execute(PLAN_ANEW)
+            await connection.execute(LOCK_KEYS, {"hashes": [lock]})
+            task = await _held(connection, tenant, task_id)
+            if isinstance(task, TaskRefusal):
+                return task
+            refusal = refusal_of_person(task, person) or _refusal_of_answer(task, answer)
+            if refusal is not None:
+                return refusal
+            event = _completing(task, person, answer)
+            await write_completion(connection, task, person.name, event.event_id)
+            await self._record(connection, event, rules)
+            action = _action(task, person, "complete_task", comment, event_id=event.event_id)
+            return TaskDone(await record_action(connection, action), event.event_id)
+
+    async def claim(self, tenant: str, task_id: str, person: Person) -> TaskEnd:
+        """Reserve an open task for the person; repeated by them, it changes nothing."""
+        async with self._database.transaction(tenant=tenant) as connection:
+            task = await _held(connection, tenant, task_id)
+            if isinstance(task, TaskRefusal):
+                return task
+            refusal = refusal_of_person(task, person)
+            if refusal is not None:
+                return refusal
+            target = {"tenant": tenant, "task_id": task_id, "name": person.name}
+            await connection.execute(CLAIM_TASK, target)
+            return TaskDone(await record_action(connection, _action(task, person, "claim_task")))
+
+    async def reassign(
+        self, tenant: str, task_id: str, person: Person, assignees: Sequence[str], reason: str
+    ) -> TaskEnd:
+        """Give an open task to others; a claim ends. Without assignees anybody may complete it."""
+        async with self._database.transaction(tenant=tenant) as connection:
+            task = await _held(connection, tenant, task_id)
+            if isinstance(task, TaskRefusal):
+                return task
+            target = {"tenant": tenant, "task_id": task_id, "assignees": list(assignees)}
+            await connection.execute(REASSIGN_TASK, target)
+            action = _action(
+                task,
+                person,
+                "reassign_task",
+                reason,
+                assignees=[list(task.assignees), list(assignees)],
+                claimed_by=task.claimed_by,
+            )
+            return TaskDone(await record_action(connection, action))
+
+    async def comment(self, tenant: str, task_id: str, person: Person, text: str) -> TaskEnd:
+        """Write a comment beside a task, whatever became of it."""
+        async with self._database.transaction(tenant=tenant) as connection:
+            task = (await hold_tasks(connection, [(tenant, task_id)])).get((tenant, task_id))
+            if task is None:
+                return _UNKNOWN
+            action = _action(task, person, "comment_task", text)
+            return TaskDone(await record_action(connection, action))
+
+    async def _record(self, connection: Connection, event: Event, rules: Rules) -> None:
+        """Record the event as the match transaction does; its deliveries are left to be claimed."""
+        origin = Origin(STREAM, event.event_id)
+        incoming = IncomingEvent(event, resolve(event, rules), origin, rules.version)
+        triggers = await look_up_triggers(connection, [incoming])
+        terms = {
+            "owner": STREAM,
+            "delivers": False,
+            "lease": _LEASE,
+            "buffer_ttl": self._buffer_ttl,
+        }
+        await connection.execute(MATCH_EVENTS, event_arrays([incoming]) | terms)
+        await record_launches(connection, triggers, [incoming])
+
+
+_UNKNOWN: Final = TaskRefusal(TaskRefused.UNKNOWN, "there is no such task")
+
+
+async def _held(connection: Connection, tenant: str, task_id: str) -> TaskLine | TaskRefusal:
+    """An open task, held; or why nobody can act on it."""
+    task = (await hold_tasks(connection, [(tenant, task_id)])).get((tenant, task_id))
+    if task is None:
+        return _UNKNOWN
+    return refusal_by_state(task) or task
+
+
+def _refusal_of_answer(task: TaskLine, answer: Mapping[str, Any]) -> TaskRefusal | None:
+    misfits = answer_faults(task.form, answer)
+    if not misfits:
+        return None
+    detail = "; ".join(f"answer {misfit.place}: {misfit.problem}" for misfit in misfits)
+    return TaskRefusal(TaskRefused.ANSWER_INVALID, detail, misfits)
+
+
+def _completing(task: TaskLine, person: Person, answer: Mapping[str, Any]) -> Event:
+    value = {"taskId": task.task_id, "answer": dict(answer), "completedBy": person.name}
+    drawn = uuid.uuid5(NAMESPACE, f"{task.tenant}\n{task.task_id}")
+    return Event(
+        TenantId(task.tenant),
+        EventId(f"human-task-{drawn}"),
+        EventName(HUMAN_TASK_COMPLETED),
+        Payload(exact_json(value), value),
+        explicit_key=task.task_id,
+        context=EventContext(user_id=person.name),
+    )
+
+
+def _action(
+    task: TaskLine, person: Person, action: str, reason: str | None = None, **detail: Any
+) -> OperatorAction:
+    return OperatorAction(
+        tenant=task.tenant,
+        actor=person.actor,
+        action=action,
+        target_kind="task",
+        target_id=task.task_id,
+        reason=reason,
+        detail={"as": person.name, **detail},
+    )
