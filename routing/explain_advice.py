@@ -43,8 +43,7 @@ ADVICE: Final[Mapping[Reason, str]] = {
     "event of this id stands.",
     Reason.FOREIGN_TENANT: "Publish it on the stream of its own tenant, or correct the tenant that "
     "this stream is bound to (POINTSMAN_STREAM_TENANT).",
-    Reason.TRIMMED: "Stop whoever trims the stream: Pointsman trims what is acknowledged. Publish "
-    "the event again.",
+    Reason.TRIMMED: "Stop whoever trims the stream before it is read. Publish the event again.",
     Reason.POISON: "Look at the dead letter's detail, mend the cause, then requeue it.",
     Reason.SCHEMA_INVALID: "Let the publisher send what the schema asks for, or correct the "
     "schema, and publish the event again under a new id.",
@@ -68,7 +67,7 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.INVALID_TARGET: "Correct the workflow id or signal name that the wait was registered "
     "with, or the trigger's workflow and task queue.",
     Reason.NAMESPACE_NOT_FOUND: "Create the Temporal namespace or correct "
-    "POINTSMAN_TEMPORAL_NAMESPACE; it is tried again until then.",
+    "TEMPORAL_NAMESPACE; it is tried again until then.",
     Reason.PERMISSION_DENIED: "Give Pointsman's credentials the right to signal and to start "
     "workflows; it is tried again until then.",
     Reason.TEMPORAL_UNAVAILABLE: "Nothing: it is tried again until Temporal answers. See that "

@@ -16,6 +16,7 @@ from worker.cli.failures import said_of
 from worker.cli.openapi import openapi_command
 from worker.cli.publishing import publish_command
 from worker.cli.reconciling import reconcile_command
+from worker.cli.reference import reference_app
 from worker.cli.replay import bind_command, replay_command
 from worker.cli.resolve import resolve_command
 from worker.cli.rules import rules_app
@@ -64,6 +65,7 @@ app.command("metrics")(metrics_command)
 app.command("contracts")(contracts_command)
 app.add_typer(tokens_app, name="tokens")
 app.command("openapi")(openapi_command)
+app.add_typer(reference_app, name="reference")
 
 
 def _print_version(wanted: bool) -> None:
