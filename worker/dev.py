@@ -15,8 +15,10 @@ from worker.local_service import local_service
 from worker.programs import until_interrupted
 
 
-async def dev(folder: Path | None) -> int:
+async def dev(folder: Path | None, exports: Path | None = None) -> int:
     """Run until Ctrl-C; the exit code. With a folder the servers' data outlives this run.
+
+    What another terminal has to export is written to the file `exports`, too.
 
     Raises ServerUnavailable, or ProgramEnded when the service ends by itself.
     """
@@ -31,6 +33,9 @@ async def dev(folder: Path | None) -> int:
             ):
                 _say(f"\nThe service is running; Ctrl-C ends everything.\n\n{pages.lines}\n")
                 _say(f"For another terminal:\n\n{as_exports(environment)}\n")
+                if exports is not None:
+                    _write(exports, f"{as_exports(environment)}\n")
+                    _say(f"or: . {exports}\n")
                 await until_interrupted([service])
     return 0
 
@@ -42,6 +47,10 @@ def _data_folder(folder: Path | None) -> Generator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="pointsman-dev-") as temporary:
         yield Path(temporary)
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
 
 
 def _say(line: str) -> None:

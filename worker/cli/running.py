@@ -62,11 +62,15 @@ def dev_command(
         Path | None,
         typer.Option("--folder", help="Keep the servers' data there; without it none is kept."),
     ] = None,
+    exports: Annotated[
+        Path | None,
+        typer.Option("--exports", help="Write what another terminal has to export to this file."),
+    ] = None,
 ) -> None:
     """Start Redis, Postgres, Temporal and the service on this machine, until Ctrl-C."""
     from worker.dev import dev
 
-    raise typer.Exit(_run_to_the_end(dev(folder)))
+    raise typer.Exit(_run_to_the_end(dev(folder, exports)))
 
 
 def demo_command(
