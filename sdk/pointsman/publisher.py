@@ -38,8 +38,8 @@ class Publisher:
     and `event_id` and not by its entry. So publish the *same* `DomainEvent` again after an error,
     never a new one made from the same data without an `event_id` of its own.
 
-    The stream is not trimmed here: the service trims what every consumer group has acknowledged,
-    while a length limit would silently cut off events that nobody has read yet.
+    The stream is not trimmed here: a length limit would silently cut off events that nobody has
+    read yet.
     """
 
     def __init__(
