@@ -84,7 +84,7 @@ def test_lock_files_pin_by_hash_and_name_no_address() -> None:
 
     contents = {path.name: path.read_text() for path in locks}
 
-    assert set(contents) == {"dev.lock", "fuzz.lock", "runtime.lock"}
+    assert set(contents) == {"dev.lock", "docs.lock", "fuzz.lock", "runtime.lock"}
     for name, text in contents.items():
         requirements = re.findall(r"^\S+==.*$", text, flags=re.MULTILINE)
         assert requirements, name
