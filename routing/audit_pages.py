@@ -32,7 +32,7 @@ from routing.audit_page_statements import (
     PENDING_DELIVERIES,
     SUMMARY,
 )
-from routing.audit_records import WaitLine
+from routing.audit_records import MatchRecord, WaitLine
 from routing.database import Connection, Parameters
 from routing.statements import PLAN_ANEW
 
@@ -117,27 +117,11 @@ class DeliveryQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryLine:
-    """One match on its way to Temporal, or there."""
+class DeliveryLine(MatchRecord):
+    """One match on its way to Temporal, or there, as lists show it."""
 
     tenant: str
     event_id: str
-    wait_id: str
-    workflow_id: str
-    run_id: str | None
-    signal_name: str
-    correlation_key: str
-    cardinality: str
-    status: str
-    looked_back: bool
-    attempts: int
-    reason: str | None
-    detail: str | None
-    disposition: str | None
-    created_at: datetime
-    due_at: datetime
-    delivered_at: datetime | None
-    disposed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,8 +85,8 @@ class EventRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRecord:
-    """One match of the event: the wait it met, and how far its signal has come."""
+class MatchRecord:
+    """The wait that an event met, and how far its signal has come."""
 
     wait_id: str
     workflow_id: str
@@ -107,6 +107,12 @@ class DeliveryRecord:
     due_at: datetime
     delivered_at: datetime | None
     disposed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord(MatchRecord):
+    """One match of an event, as its story tells it."""
+
     wait_status: str | None
     wait_disposition: str | None
 
