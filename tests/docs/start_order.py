@@ -26,8 +26,8 @@ async def main(invoice: str) -> None:
     )
     with psycopg.connect(os.environ["POINTSMAN_DATABASE_URL"], autocommit=True) as connection:
         connection.execute("SET ROLE pointsman_service")
-        [wait_id] = await wait_until(
-            lambda: connection.execute(WAIT, (handle.id,)).fetchone(),
+        [[wait_id]] = await wait_until(
+            lambda: connection.execute(WAIT, (handle.id,)).fetchall(),
             description="the order has registered its wait",
         )
     print(f"RUN={handle.first_execution_run_id} WAIT={wait_id}")  # noqa: T201 - for the shell

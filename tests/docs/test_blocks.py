@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.acceptance.program import environment
 from tests.conftest import TemporalTarget
@@ -27,7 +28,7 @@ BLOCKS: Final = [block for page in pages() for block in blocks_of(page)]
 MOST_DECLARED: Final = 12
 
 
-def of(way: Way) -> list[pytest.param]:
+def of(way: Way) -> list[ParameterSet]:
     return [pytest.param(b, id=b.place) for b in BLOCKS if way_of(b, DECLARED) is way]
 
 
