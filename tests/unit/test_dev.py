@@ -154,29 +154,3 @@ def test_a_promtool_that_finds_something_ends_the_command(
 
     assert dev.alerts([]) == 3
     assert len(promtool.with_name("promtool.log").read_text().splitlines()) == 1
-
-
-def test_promtool_is_built_once_and_found_again(
-    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    executable(tmp_path / "go", f'echo "$@" >> {tmp_path}/asked; touch "$GOBIN/promtool"')
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-    before = dev.find_promtool()
-    built = dev.build_promtool()
-    built.chmod(0o755)
-
-    assert before is None
-    assert dev.find_promtool() == built
-    assert (tmp_path / "asked").read_text() == f"install {dev.PROMTOOL}\n"
-
-
-def test_without_promtool_and_go_both_are_named(
-    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(dev, "GO_FALLBACK", tmp_path / "go")
-
-    with pytest.raises(dev.Problem, match="neither promtool nor Go"):
-        dev.build_promtool()
