@@ -252,19 +252,19 @@ class InPostgres:
         return found
 
     def end_of(self, event_id: str) -> tuple[str, str | None]:
-        row: Any = one_row(
+        outcome, reason = one_row(
             self._url,
             f"SELECT outcome, reason FROM workflow_runtime_events WHERE event_id = '{event_id}'",
         )
-        return row
+        return outcome, reason
 
     def end_of_wait(self, wait_id: str) -> tuple[str, str | None, str | None]:
-        row: Any = one_row(
+        status, disposition, reason = one_row(
             self._url,
             "SELECT status, disposition, reason FROM workflow_run_waits"
             f" WHERE wait_id = '{wait_id}'",
         )
-        return row
+        return status, disposition, reason
 
     def disposition(self, event_id: str, wait_id: str) -> str | None:
         [found] = one_row(
