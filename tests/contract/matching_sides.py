@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from correlation.event import EventName
 from correlation.reason import Reason
@@ -252,19 +252,19 @@ class InPostgres:
         return found
 
     def end_of(self, event_id: str) -> tuple[str, str | None]:
-        outcome, reason = one_row(
+        row = one_row(
             self._url,
             f"SELECT outcome, reason FROM workflow_runtime_events WHERE event_id = '{event_id}'",
         )
-        return outcome, reason
+        return cast("tuple[str, str | None]", row)
 
     def end_of_wait(self, wait_id: str) -> tuple[str, str | None, str | None]:
-        status, disposition, reason = one_row(
+        row = one_row(
             self._url,
             "SELECT status, disposition, reason FROM workflow_run_waits"
             f" WHERE wait_id = '{wait_id}'",
         )
-        return status, disposition, reason
+        return cast("tuple[str, str | None, str | None]", row)
 
     def disposition(self, event_id: str, wait_id: str) -> str | None:
         [found] = one_row(
