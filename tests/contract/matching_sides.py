@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from correlation.event import EventName
 from correlation.reason import Reason
@@ -252,19 +252,19 @@ class InPostgres:
         return found
 
     def end_of(self, event_id: str) -> tuple[str, str | None]:
-        row = one_row(
+        outcome, reason = one_row(
             self._url,
             f"SELECT outcome, reason FROM workflow_runtime_events WHERE event_id = '{event_id}'",
         )
-        return cast("tuple[str, str | None]", row)
+        return str(outcome), _word(reason)
 
     def end_of_wait(self, wait_id: str) -> tuple[str, str | None, str | None]:
-        row = one_row(
+        status, disposition, reason = one_row(
             self._url,
             "SELECT status, disposition, reason FROM workflow_run_waits"
             f" WHERE wait_id = '{wait_id}'",
         )
-        return cast("tuple[str, str | None, str | None]", row)
+        return str(status), _word(disposition), _word(reason)
 
     def disposition(self, event_id: str, wait_id: str) -> str | None:
         [found] = one_row(
@@ -272,8 +272,7 @@ class InPostgres:
             "SELECT disposition FROM workflow_event_deliveries"
             f" WHERE event_id = '{event_id}' AND wait_id = '{wait_id}'",
         )
-        assert found is None or isinstance(found, str)
-        return found
+        return _word(found)
 
     def age(self, event_id: str, by: timedelta) -> None:
         seconds = by.total_seconds()
@@ -286,3 +285,7 @@ class InPostgres:
 
 def an_hour_ago() -> datetime:
     return datetime.now(UTC) - timedelta(hours=1)
+
+
+def _word(column: object) -> str | None:
+    return None if column is None else str(column)
