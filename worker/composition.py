@@ -52,11 +52,11 @@ from worker.room_settings import (
     keeping,
     matching,
     rules_of,
-    stream_names,
     stream_reading,
 )
 from worker.rules_source import ReloadableRules
 from worker.settings import Role, Settings
+from worker.streams_read import stream_names
 from worker.temporal_worker import TemporalRuns, connect_lazily
 
 

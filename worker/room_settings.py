@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from correlation.rules import Rules
-from ingress.entry import StreamName
 from ingress.redis_streams import StreamReading
 from routing.database import DatabaseLimits
 from routing.dispatch import DispatchLimits
@@ -14,6 +11,7 @@ from routing.matching import Matching
 from routing.retention import Keeping
 from worker.rules_source import rules_from_file, rules_from_text
 from worker.settings import Role, Settings
+from worker.streams_read import streams_taken
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -40,7 +38,7 @@ def database_limits(settings: Settings) -> DatabaseLimits:
 def stream_reading(settings: Settings) -> StreamReading:
     """How the streams are read."""
     return StreamReading(
-        streams=stream_names(settings),
+        streams=streams_taken(settings),
         group=settings.group,
         consumer=settings.consumer,
         count=settings.batch_count,
@@ -49,11 +47,6 @@ def stream_reading(settings: Settings) -> StreamReading:
         claim_idle=settings.claim_idle,
         claim_period=settings.claim_period,
     )
-
-
-def stream_names(settings: Settings) -> Sequence[StreamName]:
-    """The streams, in the order given."""
-    return [StreamName(name) for name in settings.stream]
 
 
 def matching(settings: Settings, owner: str) -> Matching:

@@ -38,6 +38,7 @@ from worker.setting_values import (
     split_list,
 )
 from worker.settings_error import SettingsError, problems_of
+from worker.shard_settings import ShardSettings
 from worker.temporal_settings import TemporalSettings
 
 PREFIX: Final = "POINTSMAN_"
@@ -72,7 +73,7 @@ Roles = Annotated[
 ]
 
 
-class Settings(TemporalSettings, HttpSettings, ObserveSettings, AuditSettings):
+class Settings(TemporalSettings, HttpSettings, ObserveSettings, AuditSettings, ShardSettings):
     """All settings. Addresses and keys are secrets: no `repr` and no error shows a password.
 
     Only the environment counts: no `.env` file of whatever folder the process starts in.

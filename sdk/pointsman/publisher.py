@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, cast
+from typing import Any, Final, Protocol, Self, TypeAlias, cast
 
 from redis.asyncio import Redis
 
 from pointsman.contract import STREAM
 from pointsman.domain_event import DomainEvent, stream_fields
+
+Entry: TypeAlias = tuple[str, Mapping[str, str]]
+"""A stream, and the fields of an entry for it."""
 
 BATCH: Final = 500
 """Entries sent in one round trip."""
@@ -30,7 +33,11 @@ class BeforePublish(Protocol):
 
 
 class Publisher:
-    """Appends events to one Redis stream.
+    """Appends events to a Redis stream, or to its shards.
+
+    With `shards` every event of a tenant and key goes to the same one of that many streams
+    (`docs/scaling.md`); the service must be set up with the same number, and `rules` must be the
+    service's own if keys stand in payloads. Needs the extra `correlation` then.
 
     Delivery is at least once: when the connection breaks at the wrong moment, the client's own
     retry (or yours) appends the same event a second time (measured: one XADD, two entries, after a
@@ -47,20 +54,29 @@ class Publisher:
         redis: Redis,
         *,
         stream: str = STREAM,
+        shards: int = 1,
+        rules: Mapping[str, Any] | None = None,
         before_publish: Sequence[BeforePublish] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._redis = redis
-        self._stream = stream
+        self._stream_of = _streams(stream, shards, rules)
         self._before_publish = tuple(before_publish)
         self._now = now
 
     @classmethod
     def from_url(
-        cls, url: str, *, stream: str = STREAM, before_publish: Sequence[BeforePublish] = ()
+        cls,
+        url: str,
+        *,
+        stream: str = STREAM,
+        shards: int = 1,
+        rules: Mapping[str, Any] | None = None,
+        before_publish: Sequence[BeforePublish] = (),
     ) -> Self:
         """A publisher with a connection of its own (`redis://…`); `async with` closes it."""
-        return cls(Redis.from_url(url), stream=stream, before_publish=before_publish)
+        redis = Redis.from_url(url)
+        return cls(redis, stream=stream, shards=shards, rules=rules, before_publish=before_publish)
 
     async def publish(self, event: DomainEvent) -> str:
         """Append one event; returns the entry's id.
@@ -78,11 +94,12 @@ class Publisher:
         `redis.RedisError` leaves open which were appended: publish them all again then.
         """
         entries = [self._entry(event) for event in events]
+        streams = [self._stream_of(fields) for fields in entries]
         entry_ids: list[str] = []
-        for batch in _batches(entries):
+        for batch in _batches(list(zip(streams, entries, strict=True))):
             async with self._redis.pipeline(transaction=False) as pipeline:
-                for fields in batch:
-                    pipeline.xadd(self._stream, cast("dict[Any, Any]", fields))
+                for stream, fields in batch:
+                    pipeline.xadd(stream, cast("dict[Any, Any]", fields))
                 entry_ids += [_text(entry_id) for entry_id in await pipeline.execute()]
         return entry_ids
 
@@ -107,7 +124,17 @@ class Publisher:
         return stream_fields(event, now=self._now)
 
 
-def _batches(entries: Sequence[Mapping[str, str]]) -> Iterable[Sequence[Mapping[str, str]]]:
+def _streams(
+    stream: str, shards: int, rules: Mapping[str, Any] | None
+) -> Callable[[Mapping[str, str]], str]:
+    if shards == 1:
+        return lambda _fields: stream
+    from pointsman.sharding import Sharding  # one stream needs no key, and no extra for it
+
+    return Sharding(stream, shards, rules).stream_of
+
+
+def _batches(entries: Sequence[Entry]) -> Iterable[Sequence[Entry]]:
     return (entries[start : start + BATCH] for start in range(0, len(entries), BATCH))
 
 

@@ -19,6 +19,7 @@ from worker.api.cursors import cursor_text, damaged_cursor, read_cursor
 from worker.api.parts import Parts
 from worker.api.problems import Problem
 from worker.api.reading import OneTenant, PageParameters, Tenant, Text, answer, not_found
+from worker.streams_read import stream_names
 
 router = APIRouter(tags=["dead letters"])
 
@@ -142,10 +143,10 @@ def _shown(parts: Parts, letter: DeadLetter) -> dict[str, Any]:
 
 
 def _stream(parts: Parts, wanted: str | None) -> StreamName:
-    streams = parts.settings.stream
+    streams = stream_names(parts.settings)
     if wanted is None and len(streams) == 1:
-        return StreamName(streams[0])
-    if wanted in streams:
+        return streams[0]
+    if wanted is not None and wanted in streams:
         return StreamName(wanted)
     raise Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -19,6 +19,7 @@ from worker.cli.failures import CommandFailed
 from worker.cli.hiding import fields_without_secrets, redaction
 from worker.cli.printing import clock, console, print_json, print_table, printable
 from worker.cli.reading import settings_with_warnings
+from worker.streams_read import stream_names
 
 if TYPE_CHECKING:  # imported on use, like every client library
     from ingress.dead_letter_desk import DeadLetterDesk
@@ -142,7 +143,7 @@ def _at_desk(
     stream: str | None, act: Callable[[DeadLetterDesk, StreamName], Awaitable[Answer]]
 ) -> Answer:
     settings = settings_with_warnings()
-    streams = [stream] if stream is not None else list(settings.stream)
+    streams = [stream] if stream is not None else list(stream_names(settings))
     if len(streams) > 1:
         raise CommandFailed(f"say which --stream: {', '.join(streams)}")
     from ingress.dead_letter_desk import DeadLetterDesk

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,9 +12,10 @@ from uuid import uuid4
 
 import typer
 
-from pointsman.domain_event import DomainEvent
+from pointsman.domain_event import DomainEvent, stream_fields
 from worker.cli.printing import print_json
 from worker.cli.reading import settings_with_warnings
+from worker.settings import Settings
 
 CONNECT_TIMEOUT_SECONDS: Final = 5
 
@@ -44,9 +46,22 @@ def publish_command(
         correlation_key=key,
         event_id=event_id or uuid4().hex,
     )
-    target = stream or settings.stream[0]
+    target = stream or _stream_of(settings, event)
     entry_id = asyncio.run(_publish(settings.redis_url.get_secret_value(), target, event))
     print_json({"event_id": event.event_id, "stream": target, "entry_id": entry_id})
+
+
+def _stream_of(settings: Settings, event: DomainEvent) -> str:
+    """The configured stream, or the shard of it that the event's key belongs to."""
+    if settings.stream_shards == 1:
+        return settings.stream[0]
+    from pointsman.sharding import Sharding
+    from worker.room_settings import rules_of
+
+    paths = rules_of(settings).by_name
+    rules = {name: [path.text for path in found] for name, found in paths.items()}
+    fields = stream_fields(event, now=lambda: datetime.now(UTC))
+    return Sharding(settings.stream[0], settings.stream_shards, rules).stream_of(fields)
 
 
 async def _publish(url: str, stream: str, event: DomainEvent) -> str:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Final
 
 from ingress.backlog import StreamBacklogs
-from ingress.entry import StreamName
 from ingress.redis_connection import connect_redis
 from routing.backlog import measure_backlog
 from routing.database import DatabaseLimits, open_database
@@ -17,6 +16,7 @@ from worker.observe.temporal_check import temporal_check
 from worker.redaction import redact_urls
 from worker.setting_values import format_duration
 from worker.settings import Settings
+from worker.streams_read import stream_names
 from worker.temporal_worker import connect_lazily
 
 PATIENCE: Final = timedelta(seconds=10)
@@ -57,7 +57,7 @@ def _absent(detail: str) -> dict[str, Any]:
 async def _streams(settings: Settings) -> list[dict[str, Any]]:
     url = settings.redis_url.get_secret_value()
     connect = partial(connect_redis, url, block=settings.block)
-    backlogs = StreamBacklogs(connect, [StreamName(s) for s in settings.stream], settings.group)
+    backlogs = StreamBacklogs(connect, stream_names(settings), settings.group)
     try:
         return [asdict(backlog) for backlog in await backlogs.measure()]
     finally:

@@ -21,6 +21,7 @@ from worker.console.rendering import page
 from worker.console.routes import console_router, go_to
 from worker.console.tenancy import tenant_choices
 from worker.console.visits import Operating, Visit, Visiting, form_fields
+from worker.streams_read import stream_names
 
 router = console_router()
 
@@ -40,7 +41,7 @@ async def show_letters(
     visit: Visiting, stream: str | None = None, cursor: str | None = None, requeued: str = ""
 ) -> Response:
     """The letters of one stream, the newest first."""
-    streams = visit.parts.settings.stream
+    streams = stream_names(visit.parts.settings)
     chosen = stream or streams[0]
     wanted = LetterParameters(tenant=visit.tenant, stream=chosen, cursor=cursor, limit=LINES)
     found = await _letters(visit, wanted)

@@ -14,7 +14,6 @@ from fastapi import Query, Response
 from correlation.reason import Outcome
 from ingress.backlog import StreamsUnavailable
 from ingress.dead_letter_desk import LettersUnavailable
-from ingress.entry import StreamName
 from routing.audit_pages import (
     DeliveryQuery,
     EventQuery,
@@ -32,6 +31,7 @@ from worker.console.rendering import page
 from worker.console.routes import console_router
 from worker.console.tenancy import tenant_choices
 from worker.console.visits import Visit, Visiting
+from worker.streams_read import stream_names
 
 router = console_router()
 
@@ -177,10 +177,8 @@ async def _behind(visit: Visit) -> Behind | None:
 async def _dead_letters(visit: Visit) -> Figure | None:
     count, or_more = 0, False
     try:
-        for stream in visit.parts.settings.stream:
-            letters = await visit.parts.dead_letters.read(
-                StreamName(stream), before=None, limit=COUNTED
-            )
+        for stream in stream_names(visit.parts.settings):
+            letters = await visit.parts.dead_letters.read(stream, before=None, limit=COUNTED)
             or_more = or_more or len(letters) == COUNTED
             count += sum(
                 visit.tenants is None or tenant_of(visit.parts, letter) in visit.tenants

@@ -11,6 +11,7 @@ from typing import Any
 from pointsman.correlation.event import Event, EventId, EventName, Payload, TenantId
 from pointsman.correlation.exact_json import exact_json, read_exact
 from pointsman.domain_event import DomainEvent, stream_fields
+from pointsman.stated_event import stated_event
 
 
 class UnreadableEvents(ValueError):
@@ -35,7 +36,7 @@ def event_of(stated: DomainEvent) -> Event:
 
     Raises PublishError for what the publisher refuses.
     """
-    return event_of_entry(stream_fields(stated, now=lambda: datetime.now(UTC)))
+    return stated_event(stream_fields(stated, now=lambda: datetime.now(UTC)))
 
 
 def event_of_entry(fields: Mapping[str, str]) -> Event:

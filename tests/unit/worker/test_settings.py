@@ -12,6 +12,7 @@ from worker.setting_values import format_duration, format_size, parse_duration, 
 from worker.settings import PREFIX, Role, Settings, load_settings
 from worker.settings_error import SettingsError, known_variables, unknown_variables
 from worker.settings_table import settings_markdown, settings_rows
+from worker.streams_read import stream_names, streams_taken
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "settings.md"
 
@@ -252,3 +253,31 @@ def test_every_setting_is_documented() -> None:
     assert DOCUMENT.read_text(encoding="utf-8") == settings_markdown(), (
         "write it anew: pointsman settings --markdown > docs/settings.md"
     )
+
+
+def test_a_process_takes_the_shards_that_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_STREAM", "events,orders")
+    monkeypatch.setenv("POINTSMAN_STREAM_SHARDS", "4")
+    monkeypatch.setenv("POINTSMAN_SHARDS_TAKEN", "0, 2-3")
+
+    settings = load_settings()
+
+    assert list(streams_taken(settings)) == [
+        f"{stream}:{shard}-of-4" for stream in ("events", "orders") for shard in (0, 2, 3)
+    ]
+    assert len(stream_names(settings)) == 8
+
+
+def test_without_shards_a_process_reads_the_stream_itself() -> None:
+    settings = load_settings()
+
+    assert list(streams_taken(settings)) == list(stream_names(settings)) == [settings.stream[0]]
+
+
+@pytest.mark.parametrize("taken", ["4", "0-9", "3-1", "one", "-1", "0,,1"])
+def test_shards_that_do_not_exist_are_refused(monkeypatch: pytest.MonkeyPatch, taken: str) -> None:
+    monkeypatch.setenv("POINTSMAN_STREAM_SHARDS", "4")
+    monkeypatch.setenv("POINTSMAN_SHARDS_TAKEN", taken)
+
+    with pytest.raises(SettingsError, match="SHARDS_TAKEN"):
+        load_settings()
