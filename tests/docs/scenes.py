@@ -52,6 +52,9 @@ def start_order(invoice: str, **names: str) -> str:
 SCENES: Final[Mapping[str, Scene]] = {
     "README.md": Scene(Stage.DEMO, FREE_PORTS),
     "docs/tutorial.md": Scene(Stage.CLONE),
+    "docs/console.md": Scene(Stage.CLONE),
+    "docs/waiting.md": Scene(Stage.CLONE),
+    "docs/from-hand-written-signals.md": Scene(Stage.SERVERS),
     "docs/outbox.md": Scene(Stage.SERVICE),
     "docs/production.md": Scene(Stage.SERVERS, FREE_PORTS),
     "docs/rules.md": Scene(Stage.SERVERS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import selectors
+import shlex
 import signal
 import subprocess
 import time
@@ -37,20 +38,27 @@ class Said:
 
 
 def commands_of(text: str) -> Sequence[Command]:
-    """The commands of a console block: `$ ` begins one, a backslash carries it on."""
+    """The commands of a console block: `$ ` begins one; a backslash or a quote carries it on."""
     commands: list[tuple[list[str], list[str]]] = []
-    goes_on = False
     for line in text.splitlines():
         if line.startswith("$ "):
             commands.append(([line[2:]], []))
         elif not commands:
             raise ValueError(f"a console block begins with `$ `, not with {line!r}")
-        elif goes_on:
+        elif not commands[-1][1] and _is_open("\n".join(commands[-1][0])):
             commands[-1][0].append(line)
         else:
             commands[-1][1].append(line)
-        goes_on = (line.startswith("$ ") or goes_on) and line.endswith("\\")
     return [Command("\n".join(typed), "\n".join(shown).strip()) for typed, shown in commands]
+
+
+def _is_open(command: str) -> bool:
+    """Whether a shell would go on reading: a quote is open, or a backslash stands at the end."""
+    try:
+        shlex.split(command, comments=True)
+    except ValueError:
+        return True
+    return False
 
 
 def differs(shown: str, output: str) -> bool:

@@ -84,10 +84,11 @@ def test_a_document_that_is_wrong_is_refused(
 
 
 def test_commands_and_their_output_are_told_apart() -> None:
-    first, second = commands_of("$ a \\\n    b\nout\n\nmore\n$ c\n")
+    first, second, third = commands_of("$ a \\\n    b\nout\n\nmore\n$ c\n$ d 'e\nf'\ng\n")
 
     assert (first.text, first.shown) == ("a \\\n    b", "out\n\nmore")
     assert (second.text, second.shown) == ("c", "")
+    assert (third.text, third.shown) == ("d 'e\nf'", "g")
 
 
 @pytest.mark.parametrize(

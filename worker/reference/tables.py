@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
@@ -21,7 +21,7 @@ and the API write the audit of operators beside what they do.
 This page is made by `pointsman reference tables` from a database that was just migrated.
 """
 
-_COLUMNS: Final = """
+_COLUMNS: Final[LiteralString] = """
 SELECT c.relname AS table_name, a.attname AS column_name,
        format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required,
        coalesce(col_description(c.oid, a.attnum), '') AS comment
@@ -32,7 +32,7 @@ WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
 ORDER BY c.relname, a.attnum
 """
 
-_INDEXES: Final = """
+_INDEXES: Final[LiteralString] = """
 SELECT i.tablename AS table_name, i.indexname AS index_name,
        substring(i.indexdef FROM 'USING (.*)$') AS definition,
        x.indisprimary AS is_primary
@@ -45,21 +45,26 @@ ORDER BY i.tablename, x.indisprimary DESC, i.indexname
 
 def tables_markdown(database_url: str) -> str:
     """The page, of the schema in this database. Raises psycopg.Error."""
-    with psycopg.connect(database_url, row_factory=dict_row) as connection:
-        columns = connection.execute(_COLUMNS).fetchall()
-        indexes = connection.execute(_INDEXES).fetchall()
+    columns, indexes = _read(database_url, _COLUMNS), _read(database_url, _INDEXES)
     names = sorted({str(row["table_name"]) for row in columns})
     return PAGE + "".join(_section(name, _of(name, columns), _of(name, indexes)) for name in names)
 
 
 def undescribed(database_url: str) -> Sequence[str]:
     """Tables and columns that the page would say nothing about."""
-    with psycopg.connect(database_url, row_factory=dict_row) as connection:
-        columns = connection.execute(_COLUMNS).fetchall()
+    columns = _read(database_url, _COLUMNS)
     missing = {str(row["table_name"]) for row in columns} - TABLES.keys()
     return sorted(missing) + [
         f"{row['table_name']}.{row['column_name']}" for row in columns if not _meaning(row)
     ]
+
+
+def _read(database_url: str, statement: LiteralString) -> Sequence[Mapping[str, Any]]:
+    with (
+        psycopg.connect(database_url) as connection,
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
+        return cursor.execute(statement).fetchall()
 
 
 def _of(table: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
