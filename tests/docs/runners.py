@@ -15,6 +15,7 @@ from typing import Final
 
 from tests.docs.blocks import ROOT, Block, Declaration, is_declared
 from tests.docs.data import READERS
+from tests.docs.scenes import ELSEWHERE
 from tests.docs.shell import commands_of
 
 PERFORMED: Final = frozenset({"console", "sh", "python"})
@@ -33,6 +34,8 @@ class Way(Enum):
     """Consecutive lines of a file that has a test of its own."""
     TARGETS = auto()
     """Commands of the repository itself: they exist. What they do, CI does."""
+    ELSEWHERE = auto()
+    """The page has a test of its own."""
     DECLARED = auto()
     """Nothing runs it; the table in docs/code-blocks.md says why."""
 
@@ -41,6 +44,8 @@ def way_of(block: Block, declared: Sequence[Declaration]) -> Way | None:
     """None for a block that nothing would notice."""
     if is_declared(block, declared):
         return Way.DECLARED
+    if block.page in ELSEWHERE and block.language:
+        return Way.ELSEWHERE
     if "part-of" in block.said:
         return Way.INCLUDED
     if block.language in {"console", "sh"} and is_for_the_repository(block):

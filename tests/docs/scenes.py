@@ -68,6 +68,11 @@ SCENES: Final[Mapping[str, Scene]] = {
     ),
 }
 
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "docs/testing.md": "tests/acceptance/test_testing_page.py",
+}
+"""Pages whose blocks are run by a test of their own, which names the page."""
+
 API: Final = "127.0.0.1:8088"
 METRICS: Final = "127.0.0.1:9464"
 USUAL: Final[Mapping[str, str]] = {

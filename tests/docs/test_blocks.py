@@ -18,7 +18,7 @@ from tests.conftest import TemporalTarget
 from tests.docs.blocks import ROOT, Block, blocks_of, declarations, pages
 from tests.docs.data import check_data, check_sql
 from tests.docs.runners import Way, is_part_of, known_targets, targets_of, way_of
-from tests.docs.scenes import NOT_LISTED, SCENES, Stage
+from tests.docs.scenes import ELSEWHERE, NOT_LISTED, SCENES, Stage
 from tests.docs.shell import Shell
 from tests.docs.stage import Performance, Theatre, addresses_in, exports_in
 from tests.namespaces import a_namespace
@@ -152,4 +152,9 @@ def test_few_blocks_are_declared() -> None:
 
 
 def test_every_scene_is_that_of_a_page() -> None:
-    assert SCENES.keys() - set(pages()) == set()
+    assert (SCENES.keys() | ELSEWHERE.keys()) - set(pages()) == set()
+
+
+@pytest.mark.parametrize("page", ELSEWHERE)
+def test_a_page_that_is_run_elsewhere_is_named_there(page: str) -> None:
+    assert page in (ROOT / ELSEWHERE[page]).read_text()
