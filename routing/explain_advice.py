@@ -47,6 +47,9 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.POISON: "Look at the dead letter's detail, mend the cause, then requeue it.",
     Reason.SCHEMA_INVALID: "Let the publisher send what the schema asks for, or correct the "
     "schema, and publish the event again under a new id.",
+    Reason.ANSWER_INVALID: "Let the publisher send what the task's form asks for, under a new id; "
+    "the detail names the places.",
+    Reason.TASK_COMPLETED: "Nothing: a task is answered once, and its first answer stands.",
     Reason.NO_OPEN_WAIT: "If a workflow should have woken: see that it waits for this name and "
     "key before the event comes, or with a look-back.",
     Reason.BUFFER_EXPIRED: "Hand it to a wait by hand, or raise POINTSMAN_BUFFER_TTL if workflows "

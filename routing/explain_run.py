@@ -18,6 +18,7 @@ from correlation.key import lock_hash
 from correlation.near_misses import difference, ending, named, span, tenants_apart
 from correlation.resemblance import closest
 from correlation.wait_seen import WaitSeen
+from pointsman.contract import WaitKind
 from routing.audit import list_waits
 from routing.audit_records import WaitFilter, WaitLine
 from routing.audit_sentences import moment
@@ -46,6 +47,7 @@ MOST_RECENT: Final = 5_000
 MOST_DELIVERIES: Final = 20
 MOST_MISSED: Final = 5
 NOTHING: Final = timedelta(0)
+_NONE_CAME: Final = "No such event has come while it waited."
 
 
 async def explain_run(
@@ -112,7 +114,7 @@ async def _run(
 
 
 def _summary(workflow_id: str, waits: Sequence[WaitSeen]) -> Iterator[str]:
-    still = [f"{wait.name} with the key '{wait.correlation_key}'" for wait in waits if _open(wait)]
+    still = [_awaited(wait) for wait in waits if _open(wait)]
     if still:
         yield f"{workflow_id} waits for {'; '.join(still)}."
     else:
@@ -122,6 +124,12 @@ def _summary(workflow_id: str, waits: Sequence[WaitSeen]) -> Iterator[str]:
             f"Its last wait was for {last.name} with the key '{last.correlation_key}', until "
             f"{ending(last)}."
         )
+
+
+def _awaited(wait: WaitSeen) -> str:
+    if wait.kind == WaitKind.HUMAN:
+        return f"a person to complete task {wait.wait_id}"
+    return f"{wait.name} with the key '{wait.correlation_key}'"
 
 
 def _open(wait: WaitSeen) -> bool:
@@ -141,7 +149,9 @@ def _explained(
         each.disposition == "filtered" for each in deliveries
     )
     fixes += [each.what_to_do for each in missed]
-    if wrong_tenant is not None:
+    if _open(wait) and wait.kind == WaitKind.HUMAN and not deliveries:
+        fixes.append(f"Let somebody complete task {wait.wait_id}: see `pointsman tasks show`.")
+    elif wrong_tenant is not None:
         sentences.append("An event of another tenant has, or had, this name and key.")
         fixes.append(tenants_apart(wrong_tenant, "publisher"))
     elif _open(wait) and not deliveries and not missed:
@@ -159,7 +169,7 @@ def _explained(
 
 
 def _state(wait: WaitSeen, deliveries: Sequence[DeliverySeen]) -> Iterator[str]:
-    what = f"{wait.name} with the key '{wait.correlation_key}'"
+    what = _awaited(wait)
     if not _open(wait):
         after = f" after {span(wait.closed_at - wait.registered_at)}" if wait.closed_at else ""
         began = moment(wait.registered_at)
@@ -168,7 +178,7 @@ def _state(wait: WaitSeen, deliveries: Sequence[DeliverySeen]) -> Iterator[str]:
     until = "" if wait.expires_at is None else f" until {moment(wait.expires_at)}"
     yield f"{named(wait)} waits for {what} since {moment(wait.registered_at)}{until}."
     if not deliveries:
-        yield "No such event has come while it waited."
+        yield "Nobody has answered." if wait.kind == WaitKind.HUMAN else _NONE_CAME
     if wait.filter:
         yield f"Its own filter decides which of them it accepts: {wait.filter}."
 
@@ -202,6 +212,8 @@ def _missed(
     same_key: Sequence[EventSeen],
     recent: Sequence[EventSeen],
 ) -> Iterator[MissedEvent]:
+    if wait.kind == WaitKind.HUMAN:
+        return
     had = {each.event_id for each in deliveries}
     before = [e for e in same_key if e.name == wait.name and e.event_id not in had]
     yield from (_before(wait, event) for event in before[:MOST_MISSED] if _in_time(wait, event))

@@ -54,7 +54,7 @@ async def page_of_tasks(
     """
     at, task_id, tenant = _NOWHERE if after is None else _checked(after)
     parameters = {
-        "tenants": await _tenants(connection, tenants),
+        "tenants": list(tenants) if tenants is not None else await known_task_tenants(connection),
         "workflow_id": query.workflow_id,
         "names": None if query.names is None else list(query.names),
         "after_at": at,
@@ -77,7 +77,8 @@ async def find_tasks(
 ) -> Sequence[TaskLine]:
     """The tasks of this id among the tenants."""
     cursor = connection.cursor(row_factory=kwargs_row(task_line))
-    parameters = {"tenants": await _tenants(connection, tenants), "task_id": task_id}
+    sought = list(tenants) if tenants is not None else await known_task_tenants(connection)
+    parameters = {"tenants": sought, "task_id": task_id}
     await cursor.execute(FIND_TASKS.encode(), parameters)
     return await cursor.fetchall()
 
@@ -92,9 +93,8 @@ async def history_of_task(connection: Connection, task: TaskLine) -> Sequence[di
     return await cursor.fetchall()
 
 
-async def _tenants(connection: Connection, tenants: Sequence[str] | None) -> Sequence[str]:
-    if tenants is not None:
-        return list(tenants)
+async def known_task_tenants(connection: Connection) -> Sequence[str]:
+    """The tenants that have tasks, in order."""
     cursor = await connection.execute(ALL_TASK_TENANTS)
     return [str(row[0]) for row in await cursor.fetchall()]
 

@@ -13,7 +13,7 @@ from routing.explain_records import RunExplanation, WaitExplanation
 from routing.explain_run import explain_run
 from routing.matching import Matcher
 from routing.waits import Closing, Waits
-from tests.builders import a_wait, an_event, incoming
+from tests.builders import a_task, a_wait, an_event, incoming
 
 WORKFLOW = "order-7"
 
@@ -44,6 +44,19 @@ async def test_it_tells_what_an_unanswered_workflow_waits_for(
     assert explanation.sentences == ("order-7 waits for INVOICE_PAID with the key '7'.",)
     assert "No such event has come while it waited." in explanation.waits[0].sentences
     assert explanation.what_to_do
+
+
+async def test_a_workflow_that_waits_for_a_person_is_said_to(
+    database: Database, waits: Waits
+) -> None:
+    await waits.register([a_task(wait_id="approval-7", workflow_id=WORKFLOW)])
+
+    explanation = await explained(database)
+
+    assert explanation.sentences == ("order-7 waits for a person to complete task approval-7.",)
+    assert explanation.what_to_do == (
+        "Let somebody complete task approval-7: see `pointsman tasks show`.",
+    )
 
 
 async def test_the_key_under_another_name_is_found_also_beside_a_primary_one(

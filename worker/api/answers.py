@@ -229,6 +229,7 @@ _DESCRIPTIONS: Final = {
     403: "The token lacks the scope, or is not bound to the tenant.",
     404: "There is no such thing, or it is another tenant's.",
     409: "It contradicts what is recorded.",
+    410: "Nobody waits for it any more.",
     413: "Too large.",
     415: "The content type is not understood.",
     422: "Something in the request is wrong; `errors` names each field and its fix.",

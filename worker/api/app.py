@@ -25,6 +25,7 @@ from worker.api import (
     publishing,
     replaying,
     runs,
+    tasks,
     triggers,
     waits,
 )
@@ -65,6 +66,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     dead_letters.router,
     triggers.router,
     runs.router,
+    tasks.router,
 )
 Handler = Callable[[Request, Any], Awaitable[Response]]
 

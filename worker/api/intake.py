@@ -243,12 +243,18 @@ def _of_event(incoming: IncomingEvent, end: RecordedEvent) -> Answered:
 
 _STATUSES: Final[Mapping[Reason, int]] = {
     Reason.CONFLICTING_DUPLICATE: HTTPStatus.CONFLICT,
+    Reason.TASK_COMPLETED: HTTPStatus.CONFLICT,
+    Reason.ANSWER_INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     Reason.POISON: HTTPStatus.UNPROCESSABLE_ENTITY,
     Reason.ENTRY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
 _DETAILS: Final[Mapping[Reason, str]] = {
     Reason.CONFLICTING_DUPLICATE: (
         "event_id: an event with this id was recorded before with other content; it stays as it is"
+    ),
+    Reason.TASK_COMPLETED: "payload: its task is completed already; the first answer stands",
+    Reason.ANSWER_INVALID: (
+        "payload: the answer does not fit the task's form; the rejected entry says where"
     ),
     Reason.POISON: "the database refuses this event for its content",
 }

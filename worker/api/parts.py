@@ -16,6 +16,7 @@ from ingress.schemas import NO_SCHEMAS, PayloadSchemas
 from routing.database import Connection, Database
 from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
 from routing.run_controls import NoTemporal, RunControls, RunPort
+from routing.tasks import TaskDesk
 from routing.waits import Registration, Wait, Waits
 from worker.api.rate_limit import RateLimit
 from worker.api.signed_tokens import SignedTokens, signed_tokens
@@ -91,6 +92,7 @@ class Parts:
     ledger: Ledger
     waits: WaitBook
     controls: RunControls
+    tasks: TaskDesk
     sink: DeliverySink
     rules: Callable[[], Rules]
     dead_letters: DeadLetters
@@ -127,6 +129,7 @@ def make_parts(
         ledger=ledger,
         waits=waits or Waits(database),
         controls=RunControls(database, runs or NoTemporal()),
+        tasks=TaskDesk(database, settings.buffer_ttl),
         sink=sink,
         rules=rules,
         dead_letters=dead_letters,

@@ -15,7 +15,7 @@ from ingress.letter import DeadLetter
 from routing.faults import DatabaseUnavailable
 from routing.tokens import Scope, create_token, revoke_token
 from routing.triggers import apply_triggers
-from tests.builders import a_wait
+from tests.builders import a_task, a_wait
 from tests.integration.api.caller import Api, FakeDeadLetters
 from tests.rows import execute, one_row
 from worker.api.app import ROUTERS
@@ -86,6 +86,24 @@ REQUESTS: Final[Mapping[tuple[str, str], tuple[str, Any, set[Scope]]]] = {
     ),
     ("GET", "/runs"): ("/runs?tenant=acme", None, {READ, OPERATE, ADMIN}),
     ("GET", "/runs/{run_id}"): ("/runs/known", None, {READ, OPERATE, ADMIN}),
+    ("GET", "/tasks"): ("/tasks?tenant=acme", None, {READ, OPERATE, ADMIN}),
+    ("GET", "/tasks/{task_id:path}"): ("/tasks/asked", None, {READ, OPERATE, ADMIN}),
+    ("POST", "/tasks/{task_id:path}/comment"): (
+        "/tasks/asked/comment",
+        {"text": "look"},
+        {OPERATE, ADMIN},
+    ),
+    ("POST", "/tasks/{task_id:path}/reassign"): (
+        "/tasks/asked/reassign",
+        {"assignees": [], "reason": "anybody may"},
+        {OPERATE, ADMIN},
+    ),
+    ("POST", "/tasks/{task_id:path}/claim"): ("/tasks/free/claim", None, {OPERATE, ADMIN}),
+    ("POST", "/tasks/{task_id:path}/complete"): (
+        "/tasks/asked/complete",
+        {"answer": {"amount": 1}},
+        {OPERATE, ADMIN},
+    ),
     ("POST", "/runs/{run_id}/cancel"): ("/runs/known/cancel", ORDER, {OPERATE, ADMIN}),
     ("POST", "/runs/{run_id}/terminate"): ("/runs/known/terminate", ORDER, {ADMIN}),
     ("POST", "/runs/{run_id}/signal"): (
@@ -104,6 +122,7 @@ OBJECTS: Final = {path for path in REQUESTS if "{" in path[1]}
 async def filled(api: Api, letters: FakeDeadLetters) -> Api:
     """One of each thing, of acme's."""
     await api.register(a_wait(key=7, wait_id="known", workflow_id="known", run_id="known"))
+    await api.register(a_task(wait_id="asked"), a_task(wait_id="free"))
     await api.record(key=7, event_id="known")
     definition = {"tenant": "acme", "event": "A", "workflow": "W", "task_queue": "q"}
     await apply_triggers(api.database, [compile_trigger("known", definition)], actor="test")
@@ -157,7 +176,7 @@ async def test_another_tenants_things_are_out_of_reach_by_every_route(
     waits = one_row(
         database_url, "SELECT count(*), bool_and(status = 'waiting') FROM workflow_run_waits"
     )
-    assert waits == (1, True)
+    assert waits == (3, True)
 
 
 async def test_naming_the_other_tenant_tells_no_more_than_a_tenant_that_is_none(
