@@ -19,6 +19,7 @@ from worker.console import (
     run_list,
     runs,
     searching,
+    tasks,
     waits,
 )
 from worker.console.routes import console_router, go_to
@@ -29,6 +30,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     searching.router,
     events.router,
     waits.router,
+    tasks.router,
     runs.router,
     run_list.router,
     explaining.router,
