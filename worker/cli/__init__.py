@@ -27,6 +27,7 @@ from worker.cli.showing_metrics import metrics_command
 from worker.cli.showing_settings import settings_command
 from worker.cli.status import status_command
 from worker.cli.tail import export_command, tail_command
+from worker.cli.tasks import tasks_app
 from worker.cli.tokens import tokens_app
 from worker.cli.triggers import triggers_app
 
@@ -56,6 +57,7 @@ app.add_typer(events_app, name="events")
 app.add_typer(waits_app, name="waits")
 app.add_typer(triggers_app, name="triggers")
 app.add_typer(runs_app, name="runs")
+app.add_typer(tasks_app, name="tasks")
 app.add_typer(dlq_app, name="dlq")
 app.command("publish")(publish_command)
 app.command("tail")(tail_command)
