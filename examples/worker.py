@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from examples.appointments import AppointmentsWorkflow
+from examples.onboarding import OnboardingWorkflow
 from examples.orders import OrderWorkflow, QuoteWorkflow
 from examples.projects import ProjectWorkflow
 from examples.tickets import TicketWorkflow
@@ -17,6 +18,7 @@ from examples.tickets import TicketWorkflow
 TASK_QUEUE = "pointsman-examples"
 WORKFLOWS = [
     AppointmentsWorkflow,
+    OnboardingWorkflow,
     OrderWorkflow,
     ProjectWorkflow,
     QuoteWorkflow,

@@ -25,7 +25,8 @@ from worker.demo.findings import (
     differing_results,
     published,
 )
-from worker.demo.report import print_differences, print_further, print_report
+from worker.demo.onboarding import Told, tell
+from worker.demo.report import print_differences, print_further, print_report, print_story
 from worker.demo.stage import Stage, set_up
 from worker.demo.stream import publish, unread
 from worker.operator_error import OperatorError
@@ -62,13 +63,27 @@ async def _play(stage: Stage, examples: Examples, screen: Console) -> Sequence[D
     screen.print(f"All are recorded. Starting {len(late)} workflows that look back for theirs.")
     await runs.start(stage.temporal, late)
     screen.print("Waiting for the workflows; those that nothing wakes have to time out.")
-    results = await runs.finish(stage.temporal, examples.workflows, SETTLING)
-    entries = published(examples.entries, entry_ids)
+    results, told = await asyncio.gather(
+        runs.finish(stage.temporal, examples.workflows, SETTLING), _story(stage, examples, screen)
+    )
+    entries = [*published(examples.entries, entry_ids), *(told.entries if told else ())]
     audited = await _settled(stage, entries)
     found = [*differences(entries, audited), *differing_results(examples.workflows, results)]
     print_report(screen, audited, examples.workflows, results)
+    if told is not None and examples.onboarding is not None:
+        found += told.differences(examples.onboarding)
+        print_story(screen, told, audited)
     print_differences(screen, found, len(entries))
     return found
+
+
+async def _story(stage: Stage, examples: Examples, screen: Console) -> Told | None:
+    """The onboarding, beside everything else."""
+    story = examples.onboarding
+    if story is None:
+        return None
+    screen.print(f"A client is created: its onboarding asks {story.person}, who answers it.")
+    return await tell(stage, story, examples.triggers_file, SETTLING.total_seconds())
 
 
 async def _settled(stage: Stage, entries: Sequence[Published]) -> Audited:

@@ -19,6 +19,8 @@ Row = TypeVar("Row")
 EVENTS_FILE = "events.jsonl"
 WORKFLOWS_FILE = "workflows.jsonl"
 RULES_FILE = "rules.toml"
+TRIGGERS_FILE = "triggers.toml"
+ONBOARDING_FILE = "onboarding.json"
 
 
 class ExamplesError(OperatorError):
@@ -63,6 +65,32 @@ class _Line(_Model):
     expect: Repeats | Ends
 
 
+class _StoryEntry(_Line):
+    """An entry of the story, whose id and tenant are needed before it is published."""
+
+    @property
+    def event_id(self) -> str:
+        return str(self.entry["event_id"])
+
+    @property
+    def entry_tenant(self) -> str:
+        return str(self.entry["tenant"])
+
+
+class Onboarding(_Model):
+    """A story beside the other examples: launched, answered by a person, ended by an event."""
+
+    trigger: str
+    """Of the triggers file: it launches the workflow."""
+    created: _StoryEntry
+    """The event that launches it."""
+    person: str
+    answer: Mapping[str, Any]
+    signed: _StoryEntry
+    """The event that it waits for at last."""
+    result: Mapping[str, Any]
+
+
 class ExampleWorkflow(_Model):
     """A workflow to start, and the result that it should return."""
 
@@ -92,6 +120,9 @@ class Examples:
     entries: Sequence[ExampleEntry]
     workflows: Sequence[ExampleWorkflow]
     rules_file: Path
+    triggers_file: Path
+    onboarding: Onboarding | None
+    """None in a folder without the story."""
 
     def starting(self, moment: Literal["before", "after"]) -> Sequence[ExampleWorkflow]:
         """The workflows that are started before, or after, the events are published."""
@@ -99,7 +130,7 @@ class Examples:
 
 
 def read_examples(folder: Path) -> Examples:
-    """Read the three example files; raises ExamplesError."""
+    """Read the example files; raises ExamplesError."""
     folder = folder.absolute()
     rules_file = folder / RULES_FILE
     if not rules_file.is_file():
@@ -107,7 +138,25 @@ def read_examples(folder: Path) -> Examples:
     lines = _read(folder / EVENTS_FILE, TypeAdapter(_Line))
     entries = [ExampleEntry(n, _fields(line), line.expect) for n, line in enumerate(lines, 1)]
     workflows = _read(folder / WORKFLOWS_FILE, TypeAdapter(ExampleWorkflow))
-    return Examples(entries, workflows, rules_file)
+    triggers_file, onboarding = folder / TRIGGERS_FILE, _onboarding(folder / ONBOARDING_FILE)
+    return Examples(entries, workflows, rules_file, triggers_file, onboarding)
+
+
+def as_entry(line: _Line, number: int, *, wakes: str | None = None) -> ExampleEntry:
+    """An entry of the story; `wakes` is the workflow that it should reach, known by its launch."""
+    expect = line.expect
+    if wakes is not None and isinstance(expect, Ends):
+        expect = expect.model_copy(update={"wakes": (wakes,)})
+    return ExampleEntry(number, _fields(line), expect)
+
+
+def _onboarding(path: Path) -> Onboarding | None:
+    if not path.is_file():
+        return None
+    try:
+        return Onboarding.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ExamplesError(f"{path}: {error}") from None
 
 
 def _read(path: Path, kind: TypeAdapter[Row]) -> Sequence[Row]:

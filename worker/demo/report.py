@@ -13,7 +13,8 @@ from routing.audit_records import EventLine
 from worker.addresses import as_exports
 from worker.cli.printing import Cell, make_table
 from worker.demo.examples import Ends, Examples, ExampleWorkflow
-from worker.demo.findings import Audited, Difference
+from worker.demo.findings import Audited, Difference, Published
+from worker.demo.onboarding import Told
 from worker.demo.runs import Run
 from worker.demo.stage import Stage
 from worker.demo.stream import published_at
@@ -41,6 +42,38 @@ def print_report(
     rows = [_run_row(workflow, runs, audited) for workflow in workflows]
     screen.print(make_table(columns, rows, title="Workflows"))
     screen.print()
+
+
+def print_story(screen: Console, told: Told, audited: Audited) -> None:
+    """The onboarding: its launch, its task, and what woke it, with how fast."""
+    columns = ("step", "by", "ms")
+    rows = list(_story_rows(told, audited))
+    title = f"Onboarding: {told.workflow_id}"
+    screen.print(make_table(columns, rows, title=title))
+    screen.print()
+
+
+def _story_rows(told: Told, audited: Audited) -> Iterator[Sequence[Cell]]:
+    task = told.task
+    for entry, step in zip(told.entries, ("launched", "answered", "woken"), strict=False):
+        by = entry.identity[1] if entry.identity else entry.entry_id
+        yield step, by, _story_milliseconds(told, entry, audited)
+        if step == "launched" and task is not None:
+            asked = (
+                f"{', '.join(task.assignees)}, due {task.due_at:%Y-%m-%d}" if task.due_at else ""
+            )
+            yield "task", f"{task.title} ({asked})", ""
+    ended = told.result if isinstance(told.result, str) else str(told.result.get("status"))
+    yield "ended", ended, ""
+
+
+def _story_milliseconds(told: Told, entry: Published, audited: Audited) -> str:
+    """From the event's recording, or the entry's publishing, to Temporal's record of the signal."""
+    event_id = entry.identity[1] if entry.identity else ""
+    signalled, line = told.signalled_at.get(event_id), audited.lines.get(entry.entry_id)
+    if signalled is None or line is None:
+        return ""
+    return f"{1000 * (signalled - line.received_at.timestamp()):.0f}"
 
 
 def print_differences(screen: Console, differences: Sequence[Difference], entries: int) -> None:

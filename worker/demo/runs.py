@@ -85,10 +85,11 @@ async def _run(handle: WorkflowHandle[Any, Any], deadline: float) -> Run:
         result = "still running"
     except Exception as error:  # noqa: BLE001 - however a run failed is what is to be shown
         result = f"failed: {error.__cause__ or error}"
-    return Run(handle.id, result, await _signals(handle))
+    return Run(handle.id, result, await signals_of(handle))
 
 
-async def _signals(handle: WorkflowHandle[Any, Any]) -> Mapping[str, float]:
+async def signals_of(handle: WorkflowHandle[Any, Any]) -> Mapping[str, float]:
+    """Event id → when Temporal recorded its first signal, in seconds since the epoch."""
     moments: dict[str, float] = {}
     async for event in handle.fetch_history_events():
         if event.event_type is EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
