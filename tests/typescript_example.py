@@ -9,6 +9,7 @@ import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from temporalio.client import Client
@@ -26,10 +27,7 @@ async def build_typescript_example() -> Path:
     """The folder of the built example; a new one for each state of its sources."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if not npm or not node:
-        missing = "node and npm are not on PATH; install them to run the example in TypeScript"
-        pytest.fail(missing) if any(
-            map(os.environ.get, ("CI", "POINTSMAN_STRICT"))
-        ) else pytest.skip(missing)
+        _give_up("node and npm are not on PATH; install them to run the example in TypeScript")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = cache / "pointsman" / "typescript-example"
     home.mkdir(parents=True, exist_ok=True)
@@ -38,6 +36,12 @@ async def build_typescript_example() -> Path:
         if not (folder / "built").exists():
             await _build(folder, npm)
     return folder
+
+
+def _give_up(missing: str) -> NoReturn:
+    if any(map(os.environ.get, ("CI", "POINTSMAN_STRICT"))):
+        pytest.fail(missing)
+    pytest.skip(missing)
 
 
 async def _build(folder: Path, npm: str) -> None:
