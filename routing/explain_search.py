@@ -90,7 +90,7 @@ async def another_tenant_waits(database: Database, event: Event, keys: Sequence[
     async with database.transaction() as connection:
         await connection.execute(PLAN_ANEW)
         cursor = await connection.execute(
-            WAITS_OF_ANOTHER_TENANT,
+            WAITS_OF_ANOTHER_TENANT.encode(),
             {
                 "tenant": event.tenant,
                 "name": event.name,
