@@ -8,6 +8,7 @@ from typing import Final
 TABLES: Final[Mapping[str, str]] = {
     "workflow_runtime_events": "Every event that was understood, with how it ended.",
     "workflow_run_waits": "Every registered wait, open or closed.",
+    "workflow_human_tasks": "What a wait of kind `human` asks of people; its answer is a delivery.",
     "workflow_event_deliveries": "One row for each event and wait that met: a signal to send, or "
     "one that was sent.",
     "workflow_event_triggers": "Which events start which workflows.",
@@ -90,5 +91,13 @@ COLUMNS: Final[Mapping[str, str]] = {
     "target_id": "To which one.",
     "workflow_operator_actions.reason": "Why, in the operator's words.",
     "workflow_operator_actions.detail": "Further facts about it.",
+    "title": "What is asked, in a line.",
+    "assignees": "Who may answer; empty: whoever may answer for the tenant.",
+    "workflow_human_tasks.due_at": "When the answer is due.",
+    "claimed_by": "Who has taken it on.",
+    "claimed_at": "When they did.",
+    "completed_by": "Who answered.",
+    "completed_at": "When they did.",
+    "completed_event_id": "The event that carries the answer.",
     "at": "When.",
 }
