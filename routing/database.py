@@ -14,7 +14,7 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from routing.faults import translated
-from routing.schema_version import VERSION_TABLE, verify
+from routing.schema_version import STANDING, VERSION_TABLE, SchemaStanding, verify
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 Parameters: TypeAlias = Mapping[str, Any]
@@ -43,7 +43,6 @@ SELECT set_config('statement_timeout', %(statement)s, true),
 # Each hot statement has one good plan (a test reads it), while left to itself Postgres plans them
 # anew every time.
 HOT_LIMITS = f"{LIMITS.rstrip()}, set_config('plan_cache_mode', 'force_generic_plan', true)"
-VERSION = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608  a constant of ours
 TENANT = "SELECT set_config('app.current_tenant', %(tenant)s, true)"
 
 
@@ -115,17 +114,15 @@ class Database:
             raise translated(error) from error
 
     async def verify_schema(self) -> None:
-        """Raise SchemaMismatch unless the schema is this program's own."""
+        """Raise SchemaMismatch unless this program works with the schema."""
         async with self.transaction() as connection:
             cursor = await connection.execute("SELECT to_regclass(%s)", (VERSION_TABLE,))
-            row = await cursor.fetchone()
-            if row is None or row[0] is None:
-                version = None
-            else:
-                cursor = await connection.execute(VERSION)
-                found = await cursor.fetchone()
-                version = str(found[0]) if found else None
-        verify(version)
+            table = await cursor.fetchone()
+            row = None
+            if table is not None and table[0] is not None:
+                cursor = await connection.execute(STANDING)
+                row = await cursor.fetchone()
+        verify(SchemaStanding.of_row(row))
 
 
 @asynccontextmanager

@@ -1,13 +1,19 @@
-"""Which version of the schema this program needs, told without the tools that make it.
+"""Which versions of the schema this program works with, told without the tools that make them.
 
 Every command asks, and loading those tools takes longer than most commands' whole work.
+
+Versions are numbered one after the other. Most *expand* the schema: programs of the version before
+work on it, so it is made before they are replaced. One whose script says `contract` in its name
+takes away what only programs before it used: it is made after the last of them is gone. See
+docs/upgrading.md.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
@@ -18,9 +24,32 @@ VERSION_TABLE: Final = "pointsman_schema_version"
 SCRIPTS: Final = Path(__file__).parent / "migrations" / "versions"
 CONNECT_SECONDS: Final = 10
 
+# Before that one there was no release: no program of an earlier version is in use.
+FIRST_SERVED: Final = "0005"
+
+# The whole row, because databases that were migrated earlier have no column serves_from.
+STANDING: Final = f"SELECT to_jsonb(standing) FROM {VERSION_TABLE} AS standing"  # noqa: S608  a constant of ours
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStanding:
+    """What a database says of its schema."""
+
+    version: str | None
+    """None: it has no schema of ours."""
+    serves_from: str | None = None
+    """The least version whose program works on it; None: it does not say."""
+
+    @classmethod
+    def of_row(cls, row: tuple[Any, ...] | None) -> SchemaStanding:
+        """From the row of STANDING; None when there is no table or no row."""
+        if row is None:
+            return cls(None)
+        return cls(str(row[0]["version_num"]), row[0].get("serves_from"))
+
 
 def check(database_url: str) -> str:
-    """The database's version; raises SchemaMismatch unless it is this program's own.
+    """The database's version; raises SchemaMismatch unless this program works with it.
 
     Raises psycopg's OperationalError when the database is unreachable.
     """
@@ -28,27 +57,30 @@ def check(database_url: str) -> str:
         found = connection.execute("SELECT to_regclass(%s)", (VERSION_TABLE,)).fetchone()
         row = None
         if found is not None and found[0] is not None:
-            query = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(VERSION_TABLE))
-            row = connection.execute(query).fetchone()
-    verify(None if row is None else str(row[0]))
-    return newest_version()
+            row = connection.execute(sql.SQL(STANDING)).fetchone()
+    return verify(SchemaStanding.of_row(row))
 
 
-def verify(version: str | None) -> None:
-    """Raise SchemaMismatch, saying what to do, unless `version` is this program's own."""
+def verify(standing: SchemaStanding) -> str:
+    """The version; raises SchemaMismatch, saying what to do, unless this program works with it."""
+    version = standing.version
     if version is None:
         raise SchemaMismatch("the database has no Pointsman schema yet: run `pointsman migrate`")
-    refuse_unknown(version)
-    if version != newest_version():
+    refuse_unknown(standing)
+    if version < required_version():
         raise SchemaMismatch(
             f"the database schema is at version {version}, this program needs "
-            f"{newest_version()}: run `pointsman migrate`"
+            f"{required_version()}: run `pointsman migrate`"
         )
+    return version
 
 
-def refuse_unknown(version: str | None) -> None:
-    """Raise SchemaMismatch for a version that no script of this program leads to."""
-    if version is not None and version not in versions():
+def refuse_unknown(standing: SchemaStanding) -> None:
+    """Raise SchemaMismatch for a version of a newer program that does not serve this one."""
+    version, least = standing.version, standing.serves_from
+    if version is None or version in versions():
+        return
+    if least is None or least > newest_version():
         raise SchemaMismatch(
             f"the database schema is at version {version}, which this program does not know "
             f"(its newest is {newest_version()}): install a newer Pointsman"
@@ -56,11 +88,27 @@ def refuse_unknown(version: str | None) -> None:
 
 
 def newest_version() -> str:
-    """The schema version that this program was written for."""
+    """The newest schema version that this program knows."""
     return versions()[-1]
+
+
+def required_version() -> str:
+    """The least version that this program works with: its newest that is no contraction."""
+    return next(version for version in reversed(versions()) if version not in contractions())
+
+
+def served_from(version: str) -> str:
+    """The least version whose program works with a schema of this version."""
+    return max([FIRST_SERVED, *(known for known in contractions() if known <= version)])
 
 
 @cache
 def versions() -> tuple[str, ...]:
     """All versions from the first to the newest: the scripts are numbered, one after the other."""
     return tuple(sorted(path.name.partition("_")[0] for path in SCRIPTS.glob("[0-9]*_*.py")))
+
+
+@cache
+def contractions() -> frozenset[str]:
+    """The versions that programs before them do not work with."""
+    return frozenset(path.name.partition("_")[0] for path in SCRIPTS.glob("[0-9]*_contract_*.py"))

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from alembic import context
 
+from routing.schema_version import VERSION_TABLE
+
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, version_table="pointsman_schema_version")
+# Each revision is committed by itself, so that one may leave its transaction to build an index
+# concurrently, and a later one that fails takes nothing of the earlier ones with it.
+context.configure(
+    connection=connection, version_table=VERSION_TABLE, transaction_per_migration=True
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -36,7 +36,9 @@ def test_an_unmigrated_database_is_refused_with_the_command_that_helps(
 
 def test_a_newer_database_is_refused(pointsman: Pointsman, database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute("UPDATE pointsman_schema_version SET version_num = '9999'")
+        connection.execute(
+            "UPDATE pointsman_schema_version SET version_num = '9999', serves_from = '9999'"
+        )
 
     for arguments in (("run",), ("migrate",), ("waits", "list")):
         ended = pointsman(*arguments)

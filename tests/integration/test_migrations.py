@@ -114,9 +114,11 @@ def _tables(url: str) -> list[tuple[str, int]]:
 
 
 def _set_version(url: str, version: str) -> None:
-    statement = sql.SQL("UPDATE {} SET version_num = %s").format(sql.Identifier(VERSION_TABLE))
+    statement = sql.SQL(
+        "UPDATE {} SET version_num = %(v)s::text, serves_from = %(v)s::text"
+    ).format(sql.Identifier(VERSION_TABLE))
     with psycopg.connect(url) as connection:
-        connection.execute(statement, (version,))
+        connection.execute(statement, {"v": version})
 
 
 def _version(url: str) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from worker.cli.reading import settings_with_warnings
+from worker.setting_values import parse_duration
 from worker.settings import PREFIX, Settings, load_settings
 from worker.settings_error import known_variables, unknown_variables
 
@@ -45,12 +46,33 @@ def run_command(
     asyncio.run(run(settings))
 
 
-def migrate_command() -> None:
+def migrate_command(
+    contract: Annotated[
+        bool,
+        typer.Option(
+            "--contract",
+            help="Also take away what only older programs use: after the last of them has ended.",
+        ),
+    ] = False,
+    statement_timeout: Annotated[
+        str,
+        typer.Option(
+            "--statement-timeout",
+            help="Longest time of one statement, such as the building of an index.",
+        ),
+    ] = "1h",
+) -> None:
     """Bring the database's schema up to date; harmless when it is already."""
-    from routing.migrations import migrate
+    from routing.migrations import MigrationLimits, migrate
 
+    try:
+        longest = parse_duration(statement_timeout)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(str(error), param_hint="--statement-timeout") from error
     settings = settings_with_warnings()
-    before, after = migrate(settings.database_url.get_secret_value())
+    limits = MigrationLimits(settings.lock_timeout, longest)
+    url = settings.database_url.get_secret_value()
+    before, after = migrate(url, contract=contract, limits=limits)
     if before == after:
         typer.echo(f"the schema is at version {after} already")
     else:
