@@ -15,14 +15,18 @@ BIN = ROOT / ".venv" / "bin"
 DOCKERFILE = DEPLOY / "Dockerfile"
 
 
-def test_hadolint_finds_nothing_in_the_recipe() -> None:
-    assert _said("hadolint", str(DOCKERFILE)) == ""
+@pytest.mark.parametrize("path", [DOCKERFILE, ROOT / ".devcontainer" / "Dockerfile"])
+def test_hadolint_finds_nothing_in_the_recipe(path: Path) -> None:
+    assert _said("hadolint", str(path)) == ""
 
 
 def test_yamllint_finds_nothing() -> None:
     configuration = DEPLOY / "yamllint.yaml"
 
-    assert _said("yamllint", "--strict", "--config-file", str(configuration), DEPLOY.name) == ""
+    assert (
+        _said("yamllint", "--strict", "--config-file", str(configuration), "deploy", ".github")
+        == ""
+    )
 
 
 def test_the_image_runs_as_nobody_in_particular_and_takes_no_module_from_where_it_stands() -> None:
