@@ -54,6 +54,9 @@ async def test_the_demo_ends_as_its_file_says(tmp_path: Path) -> None:
     assert "entries and their workflows ended as the file says" in printed
     assert "order-acme-INV-7001" in printed
     assert "conflicting_duplicate" in printed
+    assert "Onboarding: onboarding-" in printed
+    assert "Approve Norddeutsche Rohrwerke as a client (ada, due" in printed
+    assert "signed-9001" in printed
 
 
 @pytest.mark.timeout(300)

@@ -12,6 +12,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 from temporalio.worker import Worker
 
+from correlation.task_form import form_text
 from examples.worker import TASK_QUEUE, WORKFLOWS
 from pointsman import contract
 from tests.conftest import TemporalTarget
@@ -48,6 +49,25 @@ async def start(
     return await service.client.start_workflow(
         workflow, values, id=f"{workflow}-{uuid4().hex}", task_queue=queue
     )
+
+
+async def test_a_client_is_onboarded_by_a_person_and_a_contract(examples: FakeService) -> None:
+    handle = await start(examples, "OnboardingWorkflow", client_id="C-1", name="Rohrwerke")
+    asked = await examples.wait_registered(contract.HUMAN_TASK_COMPLETED)
+    answer = {"approved": True, "credit_limit": 25_000}
+    await examples.signal(asked, "task-1", taskId=asked.wait_id, answer=answer, completedBy="ada")
+    signed = await examples.wait_registered("CONTRACT_SIGNED")
+
+    await examples.signal(signed, "signed-1")
+
+    assert asked.task is not None
+    assert form_text(asked.task.form or {}), "the service takes the form"
+    assert await handle.result() == {
+        "client_id": "C-1",
+        "approved_by": "ada",
+        "status": "onboarded",
+        "event_id": "signed-1",
+    }
 
 
 async def test_a_paid_invoice_completes_its_order(examples: FakeService) -> None:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from correlation.event import Event
 from correlation.reason import Outcome
-from correlation.resolution import Unresolved, resolve
+from correlation.resolution import Resolved, Unresolved, resolve
 from examples.make_events import files
 from ingress.entry import Malformed
 from ingress.envelope import decode
-from worker.demo.examples import Ends, ExampleEntry, Repeats, read_examples
+from worker.demo.examples import Ends, ExampleEntry, Repeats, as_entry, read_examples
 from worker.rules_source import rules_from_file
+from worker.triggers_source import triggers_from_file
 
 FOLDER = Path(__file__).resolve().parents[3] / "examples"
 EXAMPLES = read_examples(FOLDER)
@@ -90,3 +91,23 @@ def test_equal_event_ids_of_one_tenant_are_repetitions_or_conflicts() -> None:
             again = isinstance(entry.expect, Repeats) or entry.expect.outcome is Outcome.REJECTED
             assert (identity in seen) == again, f"line {entry.line}"
             seen.add(identity)
+
+
+def test_the_story_of_the_onboarding_launches_without_a_key_and_ends_by_one() -> None:
+    story = EXAMPLES.onboarding
+    assert story is not None
+    created, signed = as_entry(story.created, 1), as_entry(story.signed, 3)
+    [trigger] = triggers_from_file(EXAMPLES.triggers_file)
+
+    key = resolve(decoded_event(signed), RULES)
+
+    assert end_without_waits(created) == expected_without_waits(created)
+    assert (trigger.trigger_id, trigger.event_name) == (story.trigger, decoded_event(created).name)
+    assert isinstance(key, Resolved)
+    assert key.key == story.result["client_id"]
+
+
+def decoded_event(entry: ExampleEntry) -> Event:
+    decoded = decode(entry.fields)
+    assert isinstance(decoded, Event)
+    return decoded
