@@ -34,7 +34,7 @@ ALTER TABLE workflow_human_tasks ADD PRIMARY KEY (tenant_id, task_id);
 # Partial, so that only the statement that says its condition can take it; nothing is written to it
 # for any other wait.
 OPEN_TASKS = """
-CREATE INDEX workflow_run_waits_of_people ON workflow_run_waits
+CREATE INDEX CONCURRENTLY workflow_run_waits_of_people ON workflow_run_waits
     (tenant_id, registered_at, wait_id) WHERE status = 'waiting' AND kind = 'human';
 """
 
@@ -51,13 +51,20 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON workflow_human_tasks
 """
 
 
+NO_OPEN_TASKS = "DROP INDEX CONCURRENTLY IF EXISTS workflow_run_waits_of_people"
+
+
 def upgrade() -> None:
-    """Create the table behind the wall between tenants, and the index of open tasks."""
-    for statement in (TASKS, OPEN_TASKS, TENANT_WALL):
-        op.execute(statement)
+    """Create the index of open tasks, and the table behind the wall between tenants."""
+    with op.get_context().autocommit_block():
+        op.execute(NO_OPEN_TASKS)  # half of it, from a run that failed
+        op.execute(OPEN_TASKS)
+    op.execute(TASKS)
+    op.execute(TENANT_WALL)
 
 
 def downgrade() -> None:
     """Drop both."""
-    op.execute("DROP INDEX workflow_run_waits_of_people")
     op.execute("DROP TABLE workflow_human_tasks")
+    with op.get_context().autocommit_block():
+        op.execute(NO_OPEN_TASKS)
