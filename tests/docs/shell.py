@@ -18,7 +18,7 @@ from uuid import uuid4
 
 COMMAND_SECONDS: Final = 180.0
 BACKGROUND_SECONDS: Final = 400.0
-STOPPING_SECONDS: Final = 30.0
+STOPPING_SECONDS: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
