@@ -107,10 +107,10 @@ WITH walked AS MATERIALIZED (
         SELECT FROM workflow_event_deliveries AS d
         WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.id AND d.status = 'pending'
         OFFSET 0)
-    RETURNING r.tenant_id, r.wait_id
+    RETURNING r.wait_id
 ), tasks AS (
-    DELETE FROM workflow_human_tasks AS t USING removed
-    WHERE t.tenant_id = removed.tenant_id AND t.task_id = removed.wait_id
+    DELETE FROM workflow_human_tasks
+    WHERE tenant_id = %(tenant)s AND task_id = ANY (ARRAY(SELECT wait_id FROM removed))
 )
 SELECT closed_at, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
 FROM walked ORDER BY closed_at DESC, id DESC LIMIT 1

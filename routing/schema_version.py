@@ -25,7 +25,7 @@ SCRIPTS: Final = Path(__file__).parent / "migrations" / "versions"
 CONNECT_SECONDS: Final = 10
 
 # Before that one there was no release: no program of an earlier version is in use.
-FIRST_SERVED: Final = "0005"
+FIRST_SERVED: Final = "0006"
 
 # The whole row, because databases that were migrated earlier have no column serves_from.
 STANDING: Final = f"SELECT to_jsonb(standing) FROM {VERSION_TABLE} AS standing"  # noqa: S608  a constant of ours

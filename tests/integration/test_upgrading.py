@@ -88,7 +88,10 @@ def test_both_releases_work_on_the_schema_between_them(
     assert after == "9001"
     assert worked_with == ["9001", "9001"]
     assert migrate(empty_url) == ("9001", "9001"), "an older program leaves it as it is"
-    assert _standing(empty_url) == {"version_num": "9001", "serves_from": "0005"}
+    assert _standing(empty_url) == {
+        "version_num": "9001",
+        "serves_from": schema_version.FIRST_SERVED,
+    }
 
 
 def test_what_only_the_older_release_uses_is_taken_away_on_request_alone(
