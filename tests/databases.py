@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+
+PATIENCE_SECONDS: Final = 60.0
 
 
 def create_template(database_url: str) -> str:
@@ -38,7 +42,18 @@ def database_from(template_url: str, database_url: str) -> Iterator[str]:
 def drop_database(url: str, database_url: str) -> None:
     """Drop the database of `url`, connected to the one of `database_url`."""
     name = sql.Identifier(urlsplit(url).path.lstrip("/"))
-    _execute(database_url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            _execute(database_url, drop)
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse):
+            # Postgres' own autovacuum is in it: only a superuser may cut that short.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def _execute(database_url: str, statement: sql.Composed) -> None:
