@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from worker.embedded.processes import die_with_parent
 from worker.operator_error import OperatorError
 
 STOP_SECONDS: Final = 15.0
@@ -70,6 +71,8 @@ async def running(
             stderr=output,
             # Ctrl-C in the terminal is for this program to pass on, once and in order.
             start_new_session=True,
+            # Unsafe only for what takes locks between fork and exec; this takes none.
+            preexec_fn=die_with_parent(signal.SIGTERM),
         )
     finally:
         if output is not None:

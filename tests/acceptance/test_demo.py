@@ -109,6 +109,20 @@ async def test_a_demo_that_is_broken_off_leaves_nothing_running(tmp_path: Path) 
     assert [pid for pid in children if is_running(pid)] == []
 
 
+@pytest.mark.usefixtures("temporal", "redis_url", "database_url")
+async def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
+    log = tmp_path / "demo.log"
+
+    with ALONE.running("demo", log=log) as demo:
+        await says("Publishing", demo, log)
+        children = descendants(demo.pid)
+        demo.kill()
+        await wait_until(
+            lambda: [pid for pid in children if is_running(pid)] == [],
+            description="all that it had started has ended",
+        )
+
+
 def test_a_missing_examples_folder_is_one_clear_line(tmp_path: Path) -> None:
     ended = ALONE("demo", "--examples", str(tmp_path / "nowhere"))
 

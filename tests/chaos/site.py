@@ -26,7 +26,7 @@ from tests.acceptance.program import environment
 from tests.chaos.proxy import Proxy, proxy_to
 from tests.databases import create_template, database_from
 from worker.embedded import Part, Servers, embedded_servers
-from worker.embedded.processes import ServerProcess, _die_with_parent
+from worker.embedded.processes import ServerProcess, die_with_parent
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 GROUP: Final = "chaos"
@@ -184,7 +184,7 @@ class Scene:
                 stdout=log,
                 stderr=log,
                 # Whatever becomes of the driver, nothing is left running.
-                preexec_fn=_die_with_parent(signal.SIGKILL),  # noqa: PLW1509
+                preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509
             )
 
 

@@ -133,7 +133,7 @@ class Shell:
     def close(self) -> None:
         """End the shell and everything that it has left running."""
         try:
-            self.run("kill -TERM 0; wait", STOPPING_SECONDS)
+            self.run("trap '' TERM; kill -TERM 0; wait", STOPPING_SECONDS)
         except (AssertionError, OSError):
             pass  # ended the hard way, below
         finally:

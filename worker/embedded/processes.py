@@ -240,12 +240,14 @@ def _spawn(recipe: Recipe, port: int) -> subprocess.Popen[bytes]:
             group=None if account is None else account.gid,
             extra_groups=None if account is None else (),
             # Unsafe only for what takes locks between fork and exec; this takes none.
-            preexec_fn=_die_with_parent(recipe.stop_signal),  # noqa: PLW1509
+            preexec_fn=die_with_parent(recipe.stop_signal),  # noqa: PLW1509
         )
 
 
-def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """What the child does between fork and exec: it asks the kernel, and takes no lock.
+def die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """What a child does to get this signal when its parent ends, however that dies; Linux only.
+
+    It does so between fork and exec: it asks the kernel, and takes no lock.
 
     Looked up before the fork, because loading a library after it could wait for a lock for ever.
     """
