@@ -71,7 +71,7 @@ async def theatre(
     return Theatre(settings, tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
     """What `make demo KEEP=1` leaves running, once for all of its pages."""
     folder = tmp_path_factory.mktemp("demo")
