@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from temporalio.testing import WorkflowEnvironment
-
 from worker.embedded.file_lock import exclusive_lock
 from worker.embedded.ladder import (
     Announce,
@@ -147,6 +145,9 @@ async def _try_download(cache: Cache, download: Download) -> str:
 
 
 async def _download_by_sdk(folder: Path) -> None:
+    # Imported on use: half of the time of whoever only names an error of these servers.
+    from temporalio.testing import WorkflowEnvironment
+
     environment = await WorkflowEnvironment.start_local(download_dest_dir=str(folder))
     await environment.shutdown()
 
