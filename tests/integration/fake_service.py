@@ -22,6 +22,7 @@ from pointsman.contract import (
     RegisterWait,
 )
 from tests.integration.sdk_workflows import WORKFLOWS, Waiting
+from tests.sandbox import SandboxTriedOnce
 from tests.waiting import wait_until
 
 
@@ -117,5 +118,6 @@ async def fake_service(
         workflows=WORKFLOWS,
         activities=[service.register, service.close],
         max_cached_workflows=max_cached_workflows,
+        workflow_runner=SandboxTriedOnce(),
     ):
         yield service

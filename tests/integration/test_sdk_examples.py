@@ -19,6 +19,7 @@ from tests.conftest import TemporalTarget
 from tests.go_example import BUILD_TIMEOUT_SECONDS, GO_TASK_QUEUE, build_go_example, go_worker
 from tests.integration.fake_service import FakeService
 from tests.namespaces import a_namespace
+from tests.sandbox import SandboxTriedOnce
 
 
 @pytest.fixture
@@ -33,7 +34,12 @@ async def service(temporal: TemporalTarget) -> AsyncIterator[FakeService]:
 
 @pytest.fixture
 async def examples(service: FakeService) -> AsyncIterator[FakeService]:
-    async with Worker(service.client, task_queue=TASK_QUEUE, workflows=WORKFLOWS):
+    async with Worker(
+        service.client,
+        task_queue=TASK_QUEUE,
+        workflows=WORKFLOWS,
+        workflow_runner=SandboxTriedOnce(),
+    ):
         yield service
 
 
