@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -23,6 +25,7 @@ from tests.integration.api.caller import Api, FakeDeadLetters, open_api
 from tests.rows import execute, one_row
 from tests.workflows import Collector
 from worker.api.parts import Parts
+from worker.embedded import Part, embedded_servers
 
 WHY: Final = {"reason": "no longer needed"}
 
@@ -131,23 +134,38 @@ async def test_a_refused_cancel_says_why_and_changes_nothing(
     assert outcomes == ([None, "run_closed"],)
 
 
-@pytest.mark.parametrize("action", ["cancel", "terminate", "signal"])
+@pytest.mark.usefixtures("temporal")
 async def test_while_temporal_is_stopped_every_control_is_refused_and_changes_nothing(
-    database_url: str, client: Client, temporal: TemporalTarget, action: str
+    database_url: str, tmp_path: Path
 ) -> None:
-    stopped = await Client.connect("127.0.0.1:9", lazy=True)
-    async with api_on(database_url, stopped) as api:
-        handle = await a_run(api, client, temporal)
-        admin = await api.admin()
-        body = {"signal": "x"} if action == "signal" else {}
+    only = [Part.TEMPORAL]
+    async with embedded_servers(
+        tmp_path,
+        announce=lambda _: None,
+        parts=only,
+        environment=os.environ | {"TEMPORAL_ADDRESS": ""},
+    ) as servers:
+        client = await Client.connect(servers.temporal_address)
+        async with api_on(database_url, client) as api:
+            handle = await client.start_workflow(
+                Collector.run, [], id=f"collector-{uuid.uuid4()}", task_queue="nobody"
+            )
+            await api.register(a_wait(workflow_id=handle.id, run_id=handle.first_execution_run_id))
+            admin = await api.admin()
+            await servers.processes[Part.TEMPORAL].kill()
 
-        answered = await ask(admin, handle.first_execution_run_id, action, **body)
+            answers = {
+                "CANCEL": await ask(admin, handle.first_execution_run_id, "cancel"),
+                "TERMINATE": await ask(admin, handle.first_execution_run_id, "terminate"),
+                "SIGNAL": await ask(admin, handle.first_execution_run_id, "signal", signal="x"),
+            }
 
-    assert answered.status_code == 409
-    assert answered.json()["code"] == f"WORKFLOW_TEMPORAL_{action.upper()}_FAILED"
-    assert answered.json()["reason"] == "temporal_unavailable"
+    for action, answered in answers.items():
+        assert answered.status_code == 409
+        assert answered.json()["code"] == f"WORKFLOW_TEMPORAL_{action}_FAILED"
+        assert answered.json()["reason"] in {"temporal_unavailable", "temporal_timeout"}
+        assert answered.json()["runId"] == handle.first_execution_run_id
     assert standing(database_url) == UNTOUCHED
-    await handle.terminate()
 
 
 @pytest.mark.parametrize("action", ["cancel", "terminate", "signal"])
