@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.databases import database_from
 from tests.keeper import TEMPLATE, KeeperFailed, Offer, PartMissing, ServerKeeper, ask
+from tests.strictness import give_up
 from worker.embedded import Part
 
 # No test fails for the time it takes on a busy machine; pytest's time-out ends what hangs.
@@ -132,15 +133,9 @@ def offered(config: pytest.Config, wanted: str) -> Offer:
     try:
         return ask(config.stash[KEEPER_SOCKET], wanted)
     except PartMissing as missing:
-        if _is_strict(os.environ):
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
+        give_up(str(missing))
     except KeeperFailed as failure:
         pytest.fail(str(failure), pytrace=False)
-
-
-def _is_strict(environment: Mapping[str, str]) -> bool:
-    return any(environment.get(name, "") not in {"", "0"} for name in ("CI", "POINTSMAN_STRICT"))
 
 
 def _flush(url: str) -> None:

@@ -9,11 +9,10 @@ import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
 from temporalio.client import Client
 
+from tests.strictness import give_up
 from worker.embedded.file_lock import exclusive_lock
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "typescript"
@@ -27,7 +26,7 @@ async def build_typescript_example() -> Path:
     """The folder of the built example; a new one for each state of its sources."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if not npm or not node:
-        _give_up("node and npm are not on PATH; install them to run the example in TypeScript")
+        give_up("node and npm are not on PATH; install them to run the example in TypeScript")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = cache / "pointsman" / "typescript-example"
     home.mkdir(parents=True, exist_ok=True)
@@ -36,12 +35,6 @@ async def build_typescript_example() -> Path:
         if not (folder / "built").exists():
             await _build(folder, npm)
     return folder
-
-
-def _give_up(missing: str) -> NoReturn:
-    if any(map(os.environ.get, ("CI", "POINTSMAN_STRICT"))):
-        pytest.fail(missing)
-    pytest.skip(missing)
 
 
 async def _build(folder: Path, npm: str) -> None:
