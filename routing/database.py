@@ -87,7 +87,7 @@ class Database:
         ends the connection, too.
         """
         try:
-            async with self._pool.connection() as connection, connection.pipeline():
+            async with self._pool.connection() as connection, _committed_at_its_end(connection):
                 await connection.execute(HOT_LIMITS, self._limits)
                 try:
                     yield connection
@@ -106,7 +106,7 @@ class Database:
         """
         try:
             async with self._pool.connection() as connection:
-                async with connection.pipeline():
+                async with _committed_at_its_end(connection):
                     await connection.execute(HOT_LIMITS, self._limits)
                     cursor = await connection.execute(statement.encode(), parameters)
                 return await cursor.fetchall()
@@ -148,6 +148,26 @@ async def open_database(url: str, limits: DatabaseLimits) -> AsyncGenerator[Data
         yield Database(pool, limits)
     finally:
         await pool.close(timeout=limits.connect_timeout.total_seconds())
+
+
+@asynccontextmanager
+async def _committed_at_its_end(connection: Connection) -> AsyncGenerator[None]:
+    """A pipeline that is one transaction; raises psycopg.Error when the commit is refused.
+
+    A refused commit is answered by an error and by the end of the synchronisation, where psycopg
+    3.3 expects one result: it raises IndexError when both arrive together, OperationalError else.
+    In both cases the connection is of no further use.
+    """
+    committing = False
+    try:
+        async with connection.pipeline():
+            yield
+            committing = True
+    except IndexError as error:
+        if not committing:
+            raise
+        await connection.close()
+        raise psycopg.OperationalError("the server refused to commit") from error
 
 
 def _milliseconds(span: timedelta) -> str:
