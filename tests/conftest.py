@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.databases import database_from
 from tests.keeper import TEMPLATE, KeeperFailed, Offer, PartMissing, ServerKeeper, ask
+from tests.order import longest_first, scheduler
 from tests.strictness import give_up
 from worker.embedded import Part
 
@@ -29,13 +32,16 @@ KEEPER_SOCKET: Final = pytest.StashKey[str]()
 
 NEEDED_BY_FIXTURE: Final[Mapping[str, tuple[str, ...]]] = {
     "redis_url": (Part.REDIS,),
-    "database_url": (Part.POSTGRES, TEMPLATE),
+    "new_database": (Part.POSTGRES, TEMPLATE),
     "temporal": (Part.TEMPORAL,),
 }
 
 # The embedded Redis has 1,024 logical databases; each worker process takes from its own share.
 DATABASES_PER_WORKER: Final = 128
 DATABASE_NUMBERS: Final = itertools.cycle(range(DATABASES_PER_WORKER))
+
+
+NewDatabase: TypeAlias = Callable[[], AbstractContextManager[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker process of pytest-xdist where the keeper is."""
     node.workerinput["keeper_socket"] = node.config.stash[KEEPER_SOCKET]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Of pytest-xdist: what decides who runs what."""
+    return scheduler(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -113,12 +130,17 @@ def stream_name() -> str:
 
 
 @pytest.fixture
-def database_url(pytestconfig: pytest.Config) -> Iterator[str]:
+def database_url(new_database: NewDatabase) -> Iterator[str]:
     """A migrated, empty database of this test alone, for a plain role that owns it."""
-    server = offered(pytestconfig, Part.POSTGRES)
-    template = offered(pytestconfig, TEMPLATE)
-    with database_from(template.address, server.address) as url:
+    with new_database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def new_database(pytestconfig: pytest.Config) -> NewDatabase:
+    """Makes such databases, for tests that fill one together and then only look at it."""
+    server, template = offered(pytestconfig, Part.POSTGRES), offered(pytestconfig, TEMPLATE)
+    return partial(database_from, template.address, server.address)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import httpx
@@ -39,6 +40,19 @@ def page(log: Path, name: str) -> str:
     return httpx.get(address(log, name), follow_redirects=True, timeout=30).text
 
 
+def settings_in(log: Path) -> Pointsman:
+    """The command, with what is printed for another terminal."""
+    exports = [line for line in log.read_text().splitlines() if line.startswith("export ")]
+    return Pointsman(dict(line[7:].split("=", 1) for line in exports))
+
+
+async def all_end(processes: Iterable[int]) -> None:
+    """Wait until none of them runs."""
+    await wait_until(
+        lambda: not any(map(is_running, processes)), description="all that it started has ended"
+    )
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("temporal", "redis_url", "database_url")
 async def test_the_demo_ends_as_its_file_says(tmp_path: Path) -> None:
@@ -61,38 +75,28 @@ async def test_the_demo_ends_as_its_file_says(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("temporal", "redis_url", "database_url")
-async def test_everything_runs_on_one_machine_until_ctrl_c(tmp_path: Path) -> None:
-    log = tmp_path / "dev.log"
-
-    with ALONE.running("dev", log=log) as dev:
-        await says(LAST_LINE, dev, log)
-        console = page(log, "console")
-        temporal = page(log, "Temporal")
-        exports = [line for line in log.read_text().splitlines() if line.startswith("export ")]
-        command = Pointsman(dict(line[7:].split("=", 1) for line in exports))
-        listed = command("events", "count")
-        exit_code = ask_to_stop(dev, signal.SIGINT)
-
-    assert "<h1>Overview</h1>" in console, "nobody is asked for a token"
-    assert "<html" in temporal
-    assert listed.exit_code == 0, listed.errors
-    assert exit_code == 0
-    assert "Traceback" not in log.read_text()
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.usefixtures("temporal", "redis_url", "database_url")
-async def test_two_that_start_together_listen_at_addresses_of_their_own(tmp_path: Path) -> None:
+async def test_two_run_on_one_machine_until_ctrl_c_or_until_they_are_killed(tmp_path: Path) -> None:
     logs = tmp_path / "first.log", tmp_path / "second.log"
 
     with ALONE.running("dev", log=logs[0]) as first, ALONE.running("dev", log=logs[1]) as second:
         await says(LAST_LINE, first, logs[0])
         await says(LAST_LINE, second, logs[1])
         addresses = {address(log, name) for log in logs for name in ("console", "metrics")}
-        for each in (first, second):
-            ask_to_stop(each, signal.SIGINT)
+        console, temporal = page(logs[0], "console"), page(logs[0], "Temporal")
+        listed = settings_in(logs[0])("events", "count")
+        children = descendants(first.pid), descendants(second.pid)
+        exit_code = ask_to_stop(first, signal.SIGINT)
+        left_running = [pid for pid in children[0] if is_running(pid)]
+        second.kill()
+        await all_end(children[1])
 
-    assert len(addresses) == 4
+    assert len(addresses) == 4, "each has its own"
+    assert "<h1>Overview</h1>" in console, "nobody is asked for a token"
+    assert "<html" in temporal
+    assert listed.exit_code == 0, listed.errors
+    assert (exit_code, left_running) == (0, [])
+    assert len(children[1]) >= 4, "three servers and the service"
+    assert "Traceback" not in logs[0].read_text()
 
 
 @pytest.mark.usefixtures("temporal", "redis_url", "database_url")
@@ -107,20 +111,6 @@ async def test_a_demo_that_is_broken_off_leaves_nothing_running(tmp_path: Path) 
     assert exit_code == 143
     assert len(children) >= 5, "three servers, the service and the workers"
     assert [pid for pid in children if is_running(pid)] == []
-
-
-@pytest.mark.usefixtures("temporal", "redis_url", "database_url")
-async def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
-    log = tmp_path / "demo.log"
-
-    with ALONE.running("demo", log=log) as demo:
-        await says("Publishing", demo, log)
-        children = descendants(demo.pid)
-        demo.kill()
-        await wait_until(
-            lambda: [pid for pid in children if is_running(pid)] == [],
-            description="all that it had started has ended",
-        )
 
 
 def test_a_missing_examples_folder_is_one_clear_line(tmp_path: Path) -> None:

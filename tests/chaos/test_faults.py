@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.course import ALL_FAULTS, endure
 from tests.chaos.site import Site
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300), pytest.mark.xdist_group("chaos")]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 
 async def alone(site: Site, fault: str) -> None:

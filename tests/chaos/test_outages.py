@@ -26,7 +26,7 @@ from tests.chaos.plan import make_plan
 from tests.chaos.site import ROOT, Scene, Site, open_scene
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400), pytest.mark.xdist_group("chaos")]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
 
 HALF_A_MINUTE: Final = 30.0
 EXPANSION: Final = '''"""An expansion, as the next version of the program might bring it."""

@@ -9,7 +9,6 @@ from tests.chaos.site import Site
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.xdist_group("chaos")
 async def test_nothing_is_lost_doubled_crossed_or_stuck_through_a_minute_of_faults(
     site: Site,
 ) -> None:

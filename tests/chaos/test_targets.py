@@ -14,7 +14,7 @@ from tests.chaos.site import Scene, Site, open_scene
 from tests.chaos.workflows import Waiting
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600), pytest.mark.xdist_group("chaos")]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 SIGNAL_LIMIT: Final = 10_000
 OTHERS: Final = 40

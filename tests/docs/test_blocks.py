@@ -87,7 +87,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("the demo of the documentation")
 @pytest.mark.parametrize("page", plays_on(Stage.DEMO))
 def test_the_blocks_of_a_page_about_the_demo_do_what_it_shows(
     page: str, demo: Theatre, tmp_path: Path

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from routing import audit_page_statements as pages
+from tests.conftest import NewDatabase
 from tests.integration.plans import Scan, scans
 
 FILL: Final = """
@@ -99,9 +100,9 @@ CASES: Final[Mapping[str, tuple[str, Mapping[str, Any], set[str]]]] = {
 }
 
 
-@pytest.fixture
-def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+@pytest.fixture(scope="module")
+def connection(new_database: NewDatabase) -> Iterator[psycopg.Connection[Any]]:
+    with new_database() as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute(FILL.encode())
         connection.execute("ANALYZE")
         yield connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +17,7 @@ from routing.audit_statements import (
     STORY_EVENTS,
     STORY_REJECTED,
 )
+from tests.conftest import NewDatabase
 
 FILL = """
 INSERT INTO workflow_runtime_events (tenant_id, event_id, event_name, outcome, correlation_key,
@@ -48,12 +49,19 @@ TABLES = (
 )
 
 
+@pytest.fixture(scope="module")
+def filled_url(new_database: NewDatabase) -> Iterator[str]:
+    with new_database() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(FILL.encode())
+            for table in TABLES:
+                connection.execute(f"ANALYZE {table}".encode())
+        yield url
+
+
 @pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-        await connection.execute(FILL.encode())
-        for table in TABLES:
-            await connection.execute(f"ANALYZE {table}".encode())
+async def connection(filled_url: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async with await psycopg.AsyncConnection.connect(filled_url, autocommit=True) as connection:
         yield connection
 
 

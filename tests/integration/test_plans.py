@@ -34,6 +34,7 @@ from routing.statements import (
 from routing.sweep import EXPIRED_EVENTS, EXPIRED_WAITS
 from routing.waits import Closing, _closing_columns, _wait_columns
 from tests.builders import a_wait, an_event, incoming
+from tests.conftest import NewDatabase
 from tests.integration.plans import Mode, Scan, scans
 
 State = Literal["empty", "small", "full", "analysed"]
@@ -129,9 +130,9 @@ def state(request: pytest.FixtureRequest) -> State:
     return found
 
 
-@pytest.fixture
-def connection(database_url: str, state: State) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+@pytest.fixture(scope="module")
+def connection(new_database: NewDatabase, state: State) -> Iterator[psycopg.Connection[Any]]:
+    with new_database() as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute(NO_VACUUM)
         if state != "empty":
             rows = FEW if state == "small" else ROWS

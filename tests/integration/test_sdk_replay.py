@@ -11,6 +11,7 @@ from temporalio.worker import Replayer
 
 from pointsman.workflow import wait_for_event
 from tests.integration.sdk_workflows import WORKFLOWS, Waiting
+from tests.sandbox import SandboxTriedOnce
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
@@ -23,7 +24,7 @@ def recorded(path: Path) -> WorkflowHistory:
 async def test_a_recorded_history_replays(path: Path) -> None:
     history = recorded(path)
 
-    await Replayer(workflows=WORKFLOWS).replay_workflow(history)
+    await Replayer(workflows=WORKFLOWS, workflow_runner=SandboxTriedOnce()).replay_workflow(history)
 
 
 def test_every_way_to_wait_has_a_recorded_history() -> None:
