@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from ingress.backlog import StreamBacklogs
@@ -32,7 +33,8 @@ from worker.api.parts import Parts, make_parts
 from worker.api.serving import listen_on, serve_api
 from worker.settings import Settings
 
-SCREENSHOTS: Final = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+HERE: Final = Path(__file__).resolve().parent
+SCREENSHOTS: Final = HERE.parents[1] / "build" / "screenshots"
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS: Final = [
     "--no-sandbox",
@@ -105,18 +107,31 @@ def _note(message: Any) -> None:
         faults.append(message.text)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser belongs to the loop that it was started in: all its tests run there."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
 @pytest.fixture
 def further_settings() -> dict[str, Any]:
     """Settings of the console beside the usual ones; a module may have its own."""
     return {}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One for all tests; each opens contexts of its own in it."""
+    async with async_playwright() as playwright:
+        yield await playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def console(
-    database_url: str, redis_url: str, further_settings: dict[str, Any]
+    browser: Browser, database_url: str, redis_url: str, further_settings: dict[str, Any]
 ) -> AsyncIterator[Console]:
     async with AsyncExitStack() as stack:
-        browser = await _browser(stack)
         settings = Settings(
             http_port=0,
             http_rate=10_000,
@@ -159,14 +174,6 @@ def chromium() -> str:
     if program is None:
         give_up("there is no Chromium on PATH; `apt-get install chromium` provides it")
     return program
-
-
-async def _browser(stack: AsyncExitStack) -> Browser:
-    program = chromium()
-    playwright = await stack.enter_async_context(async_playwright())
-    browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-    stack.push_async_callback(browser.close)
-    return browser
 
 
 async def keep(page: Page, name: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
@@ -26,7 +26,7 @@ from tests.waiting import wait_until
 from worker.activities import WaitActivities
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def asking(
     console: Console, temporal: TemporalTarget
 ) -> AsyncIterator[WorkflowHandle[Any, Any]]:
