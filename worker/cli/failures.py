@@ -10,10 +10,33 @@ from typing import Final
 from worker.operator_error import OperatorError
 from worker.redaction import redact_urls
 from worker.settings import Settings
-from worker.settings_error import SettingsError
 
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
+
+
+# By name: a command that fails need not import the libraries that it did not come to use.
+MISCONFIGURED: Final = frozenset(
+    {
+        "worker.settings_error.SettingsError",
+        "correlation.rules.RulesError",
+        "ingress.schemas.SchemasError",
+    }
+)
+UNPUBLISHABLE: Final = frozenset({"pointsman.domain_event.PublishError"})
+SAID_BY_ITSELF: Final = frozenset(
+    {
+        "routing.faults.SchemaMismatch",
+        "worker.operator_error.OperatorError",
+        "worker.embedded.ladder.ServerUnavailable",
+    }
+)
+OF_REDIS: Final = frozenset(
+    {"redis.exceptions.RedisError", "ingress.dead_letter_desk.LettersUnavailable"}
+)
+OF_POSTGRES: Final = frozenset(
+    {"routing.faults.RoutingError", "sqlalchemy.exc.DBAPIError", "psycopg.Error"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,37 +53,22 @@ class CommandFailed(OperatorError):
 
 def said_of(error: BaseException, environment: Mapping[str, str] = os.environ) -> Failure | None:
     """What to say of an error; None when nobody expected it, so that its traceback is shown."""
-    # Imported on use: a command that does not fail starts faster without the client libraries.
-    import psycopg
-    from redis.exceptions import RedisError
-    from sqlalchemy.exc import DBAPIError
-
-    from correlation.rules import RulesError
-    from ingress.dead_letter_desk import LettersUnavailable
-    from ingress.schemas import SchemasError
-    from pointsman.domain_event import PublishError
-    from routing.faults import RoutingError, SchemaMismatch
-    from worker.embedded.ladder import ServerUnavailable
-
-    match error:
-        case BaseExceptionGroup():
-            said = (said_of(inner, environment) for inner in error.exceptions)
-            return next(filter(None, said), None)
-        case SettingsError() | RulesError() | SchemasError():
-            return Failure(str(error), WRONG_USAGE)
-        case PublishError():
-            return Failure(f"the event cannot be published: {error}", WRONG_USAGE)
-        case SchemaMismatch() | OperatorError():
-            return Failure(str(error))
-        case ServerUnavailable():
-            return Failure(redact_urls(str(error)))
-        case RedisError() | LettersUnavailable():
-            return _server("Redis", "POINTSMAN_REDIS_URL", "redis_url", error, environment)
-        case RoutingError() | DBAPIError() | psycopg.Error():
-            cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-            return _server("Postgres", "POINTSMAN_DATABASE_URL", "database_url", cause, environment)
-        case _:
-            return None
+    if isinstance(error, BaseExceptionGroup):
+        said = (said_of(inner, environment) for inner in error.exceptions)
+        return next(filter(None, said), None)
+    kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+    if kinds & UNPUBLISHABLE:
+        return Failure(f"the event cannot be published: {error}", WRONG_USAGE)
+    if kinds & MISCONFIGURED:
+        return Failure(str(error), WRONG_USAGE)
+    if kinds & SAID_BY_ITSELF:
+        return Failure(redact_urls(str(error)))
+    if kinds & OF_REDIS:
+        return _server("Redis", "POINTSMAN_REDIS_URL", "redis_url", error, environment)
+    if kinds & OF_POSTGRES:
+        cause = getattr(error, "orig", None) or error
+        return _server("Postgres", "POINTSMAN_DATABASE_URL", "database_url", cause, environment)
+    return None
 
 
 def _server(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,15 @@ from correlation.reason import Outcome
 from routing.audit_records import EventStory, RejectedRecord
 from routing.faults import DatabaseUnavailable, SchemaMismatch
 from worker.cli import app
-from worker.cli.failures import CommandFailed, said_of
+from worker.cli.failures import (
+    MISCONFIGURED,
+    OF_POSTGRES,
+    OF_REDIS,
+    SAID_BY_ITSELF,
+    UNPUBLISHABLE,
+    CommandFailed,
+    said_of,
+)
 from worker.cli.printing import make_table, print_json, printable
 from worker.cli.story import print_story
 from worker.embedded.ladder import Part, ServerUnavailable
@@ -124,6 +133,18 @@ def test_an_unreachable_server_is_named_with_its_variable_and_without_its_passwo
     assert "postgresql://user:***@db:5432/events (POINTSMAN_DATABASE_URL)" in given.message
     assert default is not None
     assert "set POINTSMAN_DATABASE_URL to use another" in default.message
+
+
+@pytest.mark.parametrize(
+    "name", sorted(MISCONFIGURED | UNPUBLISHABLE | SAID_BY_ITSELF | OF_REDIS | OF_POSTGRES)
+)
+def test_an_exception_that_is_known_by_its_name_has_that_name(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+
+    kind = getattr(importlib.import_module(module), attribute)
+
+    assert issubclass(kind, BaseException)
+    assert f"{kind.__module__}.{kind.__qualname__}" == name
 
 
 def test_a_bug_keeps_its_traceback() -> None:
