@@ -62,7 +62,12 @@ async def explain_run(
     async with database.transaction(tenant=wall) as connection:
         await connection.execute(PLAN_ANEW)
         lines = sorted(await list_waits(connection, wanted), key=_by_tenant_open_first)
-        elsewhere = await waits_met_elsewhere(database, lines)
+    if not lines:
+        return []
+    # This takes a connection of its own: between two transactions, so that none is held meanwhile.
+    elsewhere = await waits_met_elsewhere(database, lines)
+    async with database.transaction(tenant=wall) as connection:
+        await connection.execute(PLAN_ANEW)
         return [
             await _run(connection, owner, workflow_id, [_seen(line) for line in waits], elsewhere)
             for owner, waits in groupby(lines, key=lambda line: line.tenant)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from correlation.reason import Reason
 from correlation.rules import compile_rules
 from pointsman.contract import Disposition
-from routing.database import Database
+from routing.database import Database, DatabaseLimits, open_database
 from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
 from routing.explain_records import RunExplanation, WaitExplanation
 from routing.explain_run import explain_run
@@ -170,3 +170,13 @@ async def test_an_event_that_only_another_tenant_has_is_said_without_showing_it(
     assert any("'acme' is the right tenant" in fix for fix in by_key["7"].what_to_do)
     assert "theirs" not in repr(explanation)
     assert "globex" not in repr(explanation)
+
+
+async def test_a_pool_of_one_connection_is_enough(database_url: str) -> None:
+    limits = DatabaseLimits(connections=1)
+    async with open_database(database_url, limits) as database:
+        await Waits(database).register([a_wait(key="7", workflow_id=WORKFLOW)])
+
+        explanations = await explain_run(database, WORKFLOW, tenant="acme", behind_wall=True)
+
+    assert [explanation.tenant for explanation in explanations] == ["acme"]
