@@ -25,9 +25,8 @@ from worker.api.reading import (
     EventParameters,
     OneTenant,
     Tenant,
-    ambiguous,
     answer,
-    not_found,
+    the_one,
 )
 from worker.api.stages import stages_of
 from worker.redaction import Redaction
@@ -130,11 +129,8 @@ async def show_event(
 ) -> Response:
     """Everything about an event, or about a rejected entry by its entry id."""
     stories = await _stories(parts, caller, event_id, wanted.tenant)
-    if not stories:
-        raise not_found("event")
-    if len(stories) > 1:
-        raise ambiguous("an event")
-    return answer(story_as_json(stories[0], parts.redaction))
+    story = the_one(stories, "event", several="an event")
+    return answer(story_as_json(story, parts.redaction))
 
 
 async def _stories(

@@ -21,7 +21,7 @@ from worker.api.authentication import PartsOf, Reader
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem, invalid_body, response_of
-from worker.api.reading import OneTenant, Tenant, Text, ambiguous, answer, not_found
+from worker.api.reading import OneTenant, Tenant, Text, answer, the_one
 from worker.explanations import (
     event_explanation_as_json,
     read_hypothetical,
@@ -112,11 +112,8 @@ async def explain_workflow(
                 parts.database, workflow_id, tenant=tenant, behind_wall=tenant is not None
             )
         )
-    if not found:
-        raise not_found("workflow with waits")
-    if len(found) > 1:
-        raise ambiguous("waits of a workflow")
-    return answer(run_explanation_as_json(found[0]))
+    explanation = the_one(found, "workflow with waits", several="waits of a workflow")
+    return answer(run_explanation_as_json(explanation))
 
 
 async def _stored(
@@ -133,11 +130,7 @@ async def _stored(
                 behind_wall=one is not None,
             )
         )
-    if not found:
-        raise not_found("event")
-    if len(found) > 1:
-        raise ambiguous("an event")
-    return found[0]
+    return the_one(found, "event", several="an event")
 
 
 async def _hypothetical(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -29,6 +30,7 @@ def _key(text: str) -> str:
             raise ValueError("is no usable correlation key: give a text of at most 512 bytes")
 
 
+Found = TypeVar("Found")
 Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_printable)]
 Key = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_key)]
 Tenant = Annotated[
@@ -104,11 +106,19 @@ def not_found(what: str) -> Problem:
     )
 
 
-def ambiguous(what: str) -> Problem:
-    """Several of the caller's tenants have it."""
-    return Problem(
-        HTTPStatus.CONFLICT,
-        f"several tenants have {what} with this id",
-        field="tenant",
-        fix="add ?tenant=… to say whose is meant",
-    )
+def the_one(found: Collection[Found], what: str, *, several: str) -> Found:
+    """The only one among what the caller's tenants have of an id; raises Problem otherwise.
+
+    `what` is what it is called, `several` the same with its article.
+    """
+    if not found:
+        raise not_found(what)
+    if len(found) > 1:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            f"several tenants have {several} with this id",
+            field="tenant",
+            fix="add ?tenant=… to say whose is meant",
+        )
+    [one] = found
+    return one

@@ -23,7 +23,7 @@ from worker.api.authentication import Operator, PartsOf
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
-from worker.api.reading import Key, OneTenant, Tenant, Text, ambiguous, answer, not_found
+from worker.api.reading import Key, OneTenant, Tenant, Text, answer, not_found, the_one
 from worker.shadow import shadow
 
 router = APIRouter(tags=["replay"])
@@ -259,8 +259,4 @@ async def _one_event(
         async with parts.reading(None if one is None else [one]) as connection:
             stories = await event_story(connection, event_id, one)
         found.extend((story.tenant, event_id) for story in stories if story.event is not None)
-    if not found:
-        raise not_found("event")
-    if len(found) > 1:
-        raise ambiguous("an event")
-    return found[0]
+    return the_one(found, "event", several="an event")

@@ -24,9 +24,8 @@ from worker.api.reading import (
     PageParameters,
     Tenant,
     Text,
-    ambiguous,
     answer,
-    not_found,
+    the_one,
 )
 from worker.api.run_answers import ControlShown, RunPage, RunStoryShown
 
@@ -248,8 +247,4 @@ async def one_run(parts: Parts, caller: Principal, run_id: str, tenant: str | No
     tenants = caller.reach_of_object(tenant)
     async with parts.reading(tenants) as connection:
         found = await find_runs(connection, tenants, run_id)
-    if not found:
-        raise not_found("run")
-    if len(found) > 1:
-        raise ambiguous("a run")
-    return found[0]
+    return the_one(found, "run", several="a run")

@@ -24,9 +24,9 @@ from worker.api.reading import (
     PageParameters,
     Tenant,
     Text,
-    ambiguous,
     answer,
     not_found,
+    the_one,
 )
 from worker.api.runs import Why
 from worker.api.task_answers import TaskActed, TaskPage, TaskStoryShown, shown_task
@@ -204,11 +204,7 @@ async def one_task(parts: Parts, caller: Principal, task_id: str, tenant: str | 
     tenants = caller.reach_of_object(tenant)
     async with parts.reading(tenants) as connection:
         found = await find_tasks(connection, tenants, task_id)
-    if not found:
-        raise not_found("task")
-    if len(found) > 1:
-        raise ambiguous("a task")
-    return found[0]
+    return the_one(found, "task", several="a task")
 
 
 def _acted(task: TaskLine, action: str, end: TaskEnd) -> Response:

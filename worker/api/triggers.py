@@ -30,9 +30,9 @@ from worker.api.reading import (
     PageParameters,
     Tenant,
     Text,
-    ambiguous,
     answer,
     not_found,
+    the_one,
 )
 
 router = APIRouter(tags=["triggers"])
@@ -236,8 +236,4 @@ async def _one_trigger(
     tenants = caller.reach_of_object(tenant)
     async with parts.reading(tenants) as connection:
         found = await list_triggers(connection, tenants, trigger_id=trigger_id, limit=2)
-    if not found:
-        raise not_found("trigger")
-    if len(found) > 1:
-        raise ambiguous("a trigger")
-    return found[0]
+    return the_one(found, "trigger", several="a trigger")

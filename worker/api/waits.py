@@ -45,9 +45,8 @@ from worker.api.reading import (
     PageParameters,
     Tenant,
     Text,
-    ambiguous,
     answer,
-    not_found,
+    the_one,
 )
 from worker.api.request_bodies import REGISTERED_WAIT
 
@@ -173,11 +172,7 @@ async def _one_wait(parts: Parts, caller: Principal, wait_id: str, tenant: str |
     tenants = caller.reach_of_object(tenant)
     async with parts.reading(tenants) as connection:
         found: Sequence[WaitLine] = await find_waits(connection, tenants, wait_id)
-    if not found:
-        raise not_found("wait")
-    if len(found) > 1:
-        raise ambiguous("a wait")
-    return found[0]
+    return the_one(found, "wait", several="a wait")
 
 
 async def _json_object(request: Request) -> Any:

@@ -18,7 +18,7 @@ from routing.explain_records import EventExplanation
 from worker.api.cursors import cursor_text, read_cursor
 from worker.api.events import EventPageParameters
 from worker.api.problems import Problem
-from worker.api.reading import ambiguous, not_found
+from worker.api.reading import the_one
 from worker.console.rendering import page
 from worker.console.routes import console_router
 from worker.console.tenancy import tenant_choices
@@ -93,11 +93,7 @@ async def show_event(visit: Visiting, id: str = "", of: str | None = None) -> Re
 async def one_story(visit: Visit, event_id: str, tenant: str | None) -> EventStory:
     """The story of one event; raises Problem when there is none, or several tenants have it."""
     found = await stories(visit, event_id, tenant)
-    if not found:
-        raise not_found("event")
-    if len(found) > 1:
-        raise ambiguous("an event")
-    return found[0]
+    return the_one(found, "event", several="an event")
 
 
 async def stories(visit: Visit, event_id: str, tenant: str | None) -> Sequence[EventStory]:

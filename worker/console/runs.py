@@ -18,7 +18,7 @@ from routing.explain_records import RunExplanation
 from routing.explain_run import explain_run
 from routing.run_records import RunQuery
 from routing.runs import page_of_runs
-from worker.api.reading import ambiguous, not_found
+from worker.api.reading import the_one
 from worker.console.rendering import page
 from worker.console.routes import console_router
 from worker.console.visits import Visit, Visiting
@@ -43,12 +43,8 @@ async def show_run(visit: Visiting, id: str = "", of: str | None = None) -> Resp
         runs = await page_of_runs(connection, reach, RunQuery(workflow_id=id), limit=SHOWN)
     tenants = {line.tenant for line in waits.lines} | {line.tenant for line in deliveries.lines}
     tenants |= {line.tenant for line in runs.lines}
-    if not tenants:
-        raise not_found("workflow")
-    if len(tenants) > 1:
-        raise ambiguous("a workflow")
+    tenant = the_one(tenants, "workflow", several="a workflow")
     names = {(line.tenant, line.event_id): line.name for line in events.lines}
-    [tenant] = tenants
     run_ids = [run.run_id for run in runs.lines]
     run_ids += [wait.run_id for wait in waits.lines if wait.run_id]
     return page(

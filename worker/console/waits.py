@@ -17,7 +17,7 @@ from routing.audit_pages import (
 from routing.audit_records import WaitLine
 from routing.closing import close_by_hand
 from worker.api.cursors import cursor_text, read_cursor
-from worker.api.reading import CursorText, Key, Text, ambiguous, not_found
+from worker.api.reading import CursorText, Key, Text, the_one
 from worker.console.rendering import page
 from worker.console.routes import console_router, go_to
 from worker.console.tenancy import tenant_choices
@@ -109,8 +109,4 @@ async def one_wait(visit: Visit, wait_id: str, tenant: str | None) -> WaitLine:
     reach = visit.owner(tenant)
     async with visit.parts.reading(reach) as connection:
         found = await find_waits(connection, reach, wait_id)
-    if not found:
-        raise not_found("wait")
-    if len(found) > 1:
-        raise ambiguous("a wait")
-    return found[0]
+    return the_one(found, "wait", several="a wait")
