@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any
 
 from psycopg.rows import dict_row
 
@@ -34,23 +34,8 @@ from routing.audit_page_statements import (
 )
 from routing.audit_records import MatchRecord, WaitLine
 from routing.database import Connection, Parameters
+from routing.paging import Cursor, Line, Page, page_of, parts_of, tenants_among
 from routing.statements import PLAN_ANEW
-
-Line = TypeVar("Line")
-Cursor: TypeAlias = tuple[str | int, ...]
-"""The key of a page's last line: opaque to whoever passes it on."""
-
-
-class InvalidCursor(ValueError):
-    """The cursor is none that a page of this list ended with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Line]):
-    """Some lines, and where the next page begins; None after the last."""
-
-    lines: Sequence[Line]
-    next: Cursor | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +132,10 @@ async def page_of_events(
     """Events and rejected entries together, the newest first; `tenants` None: every tenant's."""
     statement = PAGE_OF_EVENTS if query.workflow_id is None else PAGE_OF_EVENTS_OF_WORKFLOW
     names = ("before_at", "before_tenant", "before_source", "before_id", "before_stream")
-    nowhere = ("infinity", "", "", "", "")
-    parameters = asdict(query) | dict(zip(names, _checked(after, nowhere), strict=True))
-    parameters["tenants"] = await _tenants(connection, tenants, ALL_TENANTS)
+    kinds = (datetime, str, str, str, str)
+    place = parts_of(after, kinds, ("infinity", "", "", "", ""))
+    parameters = asdict(query) | dict(zip(names, place, strict=True))
+    parameters["tenants"] = await tenants_among(connection, tenants, ALL_TENANTS)
     rows = await _rows(connection, statement, parameters, limit)
     return _page(rows, limit, _audit_line, _event_cursor)
 
@@ -167,14 +153,13 @@ async def page_of_waits(
     cursor: Callable[[dict[str, Any]], Cursor]
     if query.closed_too:
         statement, cursor = _wait_statement(query), _position_cursor
-        [parameters["after_position"]] = _checked(after, (0,), default=(None,))
+        [parameters["after_position"]] = parts_of(after, (int,), (None,))
     else:
         statement, cursor = PAGE_OF_OPEN_WAITS, _wait_cursor
         names = ("after_tenant", "after_name", "after_key", "after_position")
-        nowhere = (None, None, None, None)
-        found = _checked(after, ("", "", "", 0), default=nowhere)
-        parameters |= dict(zip(names, found, strict=True))
-    parameters["tenants"] = await _tenants(connection, tenants, ALL_WAIT_TENANTS)
+        place = parts_of(after, (str, str, str, int), (None, None, None, None))
+        parameters |= dict(zip(names, place, strict=True))
+    parameters["tenants"] = await tenants_among(connection, tenants, ALL_WAIT_TENANTS)
     rows = await _rows(connection, statement, parameters, limit)
     return _page(rows, limit, _wait_line, cursor)
 
@@ -188,9 +173,9 @@ async def page_of_deliveries(
     limit: int = 50,
 ) -> Page[DeliveryLine]:
     """Deliveries, the newest match first."""
-    [position] = _checked(after, (0,), default=(None,))
+    [position] = parts_of(after, (int,), (None,))
     parameters = asdict(query) | {"after_position": position}
-    parameters["tenants"] = await _tenants(connection, tenants, ALL_WAIT_TENANTS)
+    parameters["tenants"] = await tenants_among(connection, tenants, ALL_WAIT_TENANTS)
     rows = await _rows(connection, _delivery_statement(query), parameters, limit)
     return _page(rows, limit, _delivery_line, _position_cursor)
 
@@ -199,7 +184,7 @@ async def find_waits(
     connection: Connection, tenants: Sequence[str] | None, wait_id: str
 ) -> Sequence[WaitLine]:
     """The waits with this id, at most one for each tenant."""
-    wanted = await _tenants(connection, tenants, ALL_WAIT_TENANTS)
+    wanted = await tenants_among(connection, tenants, ALL_WAIT_TENANTS)
     rows = await _rows(connection, ONE_WAIT, {"tenants": wanted, "wait_id": wait_id}, 0)
     return [WaitLine(**row) for row in rows]
 
@@ -215,7 +200,7 @@ async def summary_of(
 ) -> Sequence[SummaryLine]:
     """Counts by span of time, event name, outcome and reason; at most `limit` lines."""
     parameters: dict[str, Any] = {"since": since, "until": until, "bucket": bucket}
-    parameters["tenants"] = await _tenants(connection, tenants, ALL_TENANTS)
+    parameters["tenants"] = await tenants_among(connection, tenants, ALL_TENANTS)
     rows = await _rows(connection, SUMMARY, parameters, limit - 1)
     return [SummaryLine(**row) for row in rows]
 
@@ -239,15 +224,6 @@ def _delivery_statement(query: DeliveryQuery) -> str:
     return of_status.get(query.status or "", ALL_DELIVERIES)
 
 
-async def _tenants(
-    connection: Connection, tenants: Sequence[str] | None, every: str
-) -> Sequence[str]:
-    if tenants is not None:
-        return list(tenants)
-    cursor = await connection.execute(every.encode(), {"tenant": None})
-    return [row[0] for row in await cursor.fetchall()]
-
-
 async def _rows(
     connection: Connection, statement: str, parameters: Parameters, limit: int
 ) -> list[dict[str, Any]]:
@@ -265,33 +241,8 @@ def _page(
     make: Callable[[dict[str, Any]], Line],
     cursor: Callable[[dict[str, Any]], Cursor],
 ) -> Page[Line]:
-    shown = rows[:limit]
-    last = cursor(shown[-1]) if len(rows) > limit else None
-    return Page([make(row) for row in shown], last)
-
-
-def _checked(
-    cursor: Cursor | None, kinds: Sequence[object], default: Sequence[object] | None = None
-) -> Sequence[object]:
-    """The cursor's parts, each of the kind that its place in `kinds` has."""
-    if cursor is None:
-        return kinds if default is None else default
-    if [type(part) for part in cursor] != [type(kind) for kind in kinds]:
-        raise InvalidCursor("the cursor belongs to another list")
-    if any(isinstance(part, int) and not 0 <= part < 2**63 for part in cursor):
-        raise InvalidCursor("the cursor is damaged")
-    if default is None:
-        _check_moment(str(cursor[0]))
-    return cursor
-
-
-def _check_moment(text: str) -> None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidCursor("the cursor is damaged") from None
-    if moment.tzinfo is None:
-        raise InvalidCursor("the cursor is damaged")
+    page = page_of(rows, limit, cursor)
+    return Page([make(row) for row in page.lines], page.next)
 
 
 def _event_cursor(row: dict[str, Any]) -> Cursor:

@@ -15,12 +15,13 @@ from typing import Final
 from correlation.key import lock_hash
 from correlation.reason import Outcome
 from correlation.rules import Rules
-from routing.audit_pages import Cursor, EventQuery, page_of_events
+from routing.audit_pages import EventQuery, page_of_events
 from routing.columns import event_columns, lock_hashes
 from routing.database import Connection, Database
 from routing.foresight import Foreseen, Routable, foresee, only_named, routable
 from routing.incoming import Identity
 from routing.operator_actions import OperatorAction, record_action
+from routing.paging import Cursor
 from routing.replay_statements import REPLAY_EVENTS
 from routing.statements import LOCK_KEYS, PLAN_ANEW
 from routing.stored_event import keys_of_resolution

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from psycopg.rows import dict_row, kwargs_row
 
-from routing.audit_pages import Cursor, InvalidCursor, Page
 from routing.database import Connection
+from routing.paging import Cursor, Page, page_of, parts_of, tenants_among
 from routing.run_records import RunLine, RunQuery
 from routing.run_statements import (
     ACTIONS_OF_RUN,
@@ -26,7 +26,6 @@ from routing.run_statements import (
 )
 
 SHOWN: Final = 100
-_NOWHERE: Final[Cursor] = ("infinity", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +62,22 @@ async def page_of_runs(
 ) -> Page[RunLine]:
     """Runs, the newest first; `tenants` None: every tenant's. Raises InvalidCursor."""
     names = ("before_at", "before_tenant", "before_workflow", "before_run")
-    parameters = asdict(query) | dict(zip(names, _checked(after), strict=True))
-    parameters["tenants"] = await _tenants(connection, tenants)
+    place = parts_of(after, (datetime, str, str, str), ("infinity", "", "", ""))
+    parameters = asdict(query) | dict(zip(names, place, strict=True))
+    parameters["tenants"] = await tenants_among(connection, tenants, ALL_RUN_TENANTS)
     parameters["limit"] = limit + 1
     cursor = connection.cursor(row_factory=kwargs_row(RunLine))
     await cursor.execute(PAGE_OF_RUNS.encode(), parameters)
-    lines = await cursor.fetchall()
-    shown = lines[:limit]
-    return Page(shown, _cursor(shown[-1]) if len(lines) > limit else None)
+    return page_of(await cursor.fetchall(), limit, _cursor)
 
 
 async def find_runs(
     connection: Connection, tenants: Sequence[str] | None, run_id: str
 ) -> Sequence[RunLine]:
     """The runs with this id; more than one only where several tenants or workflows have it."""
-    wanted = {"tenants": await _tenants(connection, tenants), "run_id": run_id}
+    sought = await tenants_among(connection, tenants, ALL_RUN_TENANTS)
     cursor = connection.cursor(row_factory=kwargs_row(RunLine))
-    await cursor.execute(RUNS_BY_ID.encode(), wanted)
+    await cursor.execute(RUNS_BY_ID.encode(), {"tenants": sought, "run_id": run_id})
     return await cursor.fetchall()
 
 
@@ -138,26 +136,5 @@ def _of_actions(actions: Sequence[dict[str, Any]]) -> Iterator[Moment]:
         yield Moment(action["at"], action["action"], action["action_id"], said)
 
 
-async def _tenants(connection: Connection, tenants: Sequence[str] | None) -> Sequence[str]:
-    if tenants is not None:
-        return list(tenants)
-    cursor = await connection.execute(ALL_RUN_TENANTS.encode())
-    return [str(row[0]) for row in await cursor.fetchall()]
-
-
 def _cursor(line: RunLine) -> Cursor:
     return line.started_at.isoformat(), line.tenant, line.workflow_id, line.run_id
-
-
-def _checked(after: Cursor | None) -> Cursor:
-    if after is None:
-        return _NOWHERE
-    if [type(part) for part in after] != [str] * len(_NOWHERE):
-        raise InvalidCursor("the cursor belongs to another list")
-    try:
-        moment = datetime.fromisoformat(str(after[0]))
-    except ValueError:
-        raise InvalidCursor("the cursor is damaged") from None
-    if moment.tzinfo is None:
-        raise InvalidCursor("the cursor is damaged")
-    return after

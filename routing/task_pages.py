@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from psycopg.rows import dict_row, kwargs_row
 
-from routing.audit_pages import Cursor, InvalidCursor, Page
 from routing.database import Connection
+from routing.paging import Cursor, Page, page_of, parts_of, tenants_among
 from routing.statements import PLAN_ANEW
 from routing.task_records import TaskLine
 from routing.task_settling import task_line
@@ -27,7 +27,6 @@ from routing.task_statements import (
 )
 
 HISTORY_SHOWN: Final = 100
-_NOWHERE: Final[tuple[None, None, None]] = (None, None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +51,9 @@ async def page_of_tasks(
 
     `tenants` None: every tenant's. Raises InvalidCursor.
     """
-    at, task_id, tenant = _NOWHERE if after is None else _checked(after)
+    at, task_id, tenant = parts_of(after, (datetime, str, str), (None, None, None))
     parameters = {
-        "tenants": list(tenants) if tenants is not None else await known_task_tenants(connection),
+        "tenants": await tenants_among(connection, tenants, ALL_TASK_TENANTS),
         "workflow_id": query.workflow_id,
         "names": None if query.names is None else list(query.names),
         "after_at": at,
@@ -66,10 +65,7 @@ async def page_of_tasks(
     cursor = connection.cursor(row_factory=kwargs_row(task_line))
     statement = ALL_TASKS if query.closed_too else OPEN_TASKS
     await cursor.execute(statement.encode(), parameters)
-    lines = await cursor.fetchall()
-    more = lines[limit - 1] if len(lines) > limit else None
-    place = None if more is None else (more.created_at.isoformat(), more.task_id, more.tenant)
-    return Page(lines[:limit], place)
+    return page_of(await cursor.fetchall(), limit, _cursor)
 
 
 async def find_tasks(
@@ -77,9 +73,8 @@ async def find_tasks(
 ) -> Sequence[TaskLine]:
     """The tasks of this id among the tenants."""
     cursor = connection.cursor(row_factory=kwargs_row(task_line))
-    sought = list(tenants) if tenants is not None else await known_task_tenants(connection)
-    parameters = {"tenants": sought, "task_id": task_id}
-    await cursor.execute(FIND_TASKS.encode(), parameters)
+    sought = await tenants_among(connection, tenants, ALL_TASK_TENANTS)
+    await cursor.execute(FIND_TASKS.encode(), {"tenants": sought, "task_id": task_id})
     return await cursor.fetchall()
 
 
@@ -93,19 +88,5 @@ async def history_of_task(connection: Connection, task: TaskLine) -> Sequence[di
     return await cursor.fetchall()
 
 
-async def known_task_tenants(connection: Connection) -> Sequence[str]:
-    """The tenants that have tasks, in order."""
-    cursor = await connection.execute(ALL_TASK_TENANTS)
-    return [str(row[0]) for row in await cursor.fetchall()]
-
-
-def _checked(after: Cursor) -> Cursor:
-    if [type(part) for part in after] != [str] * len(_NOWHERE):
-        raise InvalidCursor("the cursor belongs to another list")
-    try:
-        moment = datetime.fromisoformat(str(after[0]))
-    except ValueError:
-        raise InvalidCursor("the cursor is damaged") from None
-    if moment.tzinfo is None:
-        raise InvalidCursor("the cursor is damaged")
-    return after
+def _cursor(task: TaskLine) -> Cursor:
+    return task.created_at.isoformat(), task.task_id, task.tenant

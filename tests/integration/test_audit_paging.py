@@ -12,16 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from routing.audit_pages import (
-    Cursor,
     DeliveryQuery,
     EventQuery,
-    Page,
     WaitQuery,
     page_of_deliveries,
     page_of_events,
     page_of_waits,
 )
 from routing.database import Connection, Database, DatabaseLimits, open_database
+from routing.paging import Cursor, Page
 
 # Few moments and few names: what is listed by them ties all the time.
 INSERT: Final = """

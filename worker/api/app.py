@@ -14,8 +14,8 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from ingress.dead_letter_desk import LettersUnavailable
-from routing.audit_pages import InvalidCursor
 from routing.faults import DatabaseUnavailable, RecordRefused
+from routing.paging import InvalidCursor
 from worker.api import (
     dead_letters,
     deliveries,

@@ -7,7 +7,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from http import HTTPStatus
 
-from routing.audit_pages import Cursor
+from routing.paging import Cursor
 from worker.api.problems import Problem
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from routing.audit_pages import AuditLine, Cursor, EventQuery, Page, page_of_events
+from routing.audit_pages import AuditLine, EventQuery, page_of_events
+from routing.paging import Cursor, Page
 from worker.api.answers import PROBLEMS, READING
 from worker.api.authentication import PartsOf, Reader
 from worker.api.exact_writing import as_mapping, rfc3339, write_json

@@ -116,7 +116,8 @@ async def _pages(
     database: Database, tenants: Sequence[str] | None, query: EventQuery
 ) -> AsyncIterator[Sequence[AuditLine]]:
     """Page after page, the newest first, a short transaction each."""
-    from routing.audit_pages import Cursor, page_of_events
+    from routing.audit_pages import page_of_events
+    from routing.paging import Cursor
 
     after: Cursor | None = None
     while True:

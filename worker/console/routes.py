@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse
 
 from ingress.dead_letter_desk import LettersUnavailable
-from routing.audit_pages import InvalidCursor
 from routing.faults import DatabaseUnavailable, RecordRefused
+from routing.paging import InvalidCursor
 from worker.api.problems import Problem, Shown, faults_of, shown_of, unprocessable
 from worker.console.rendering import HEADERS, ROOT, bare_page, local_link
 from worker.console.visits import NotLoggedIn
