@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from correlation.event import TenantId
+from correlation.closing import Closing
 from pointsman.contract import Disposition
 from routing.database import Database
-from routing.incoming import WaitId
 from routing.operator_actions import OperatorAction, record_action
-from routing.waits import Closing, close_locked, waits_locked
+from routing.waits import close_locked, waits_locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ async def close_by_hand(
         target_id=wait_id,
         reason=reason,
     )
-    closing = Closing(TenantId(tenant), WaitId(wait_id), Disposition.CANCELLED)
+    closing = Closing(tenant, wait_id, Disposition.CANCELLED)
     async with waits_locked(database, [(tenant, wait_id)]) as connection:
         statuses = await close_locked(connection, [closing])
         action_id = await record_action(connection, action)

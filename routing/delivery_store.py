@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from correlation.closing import Closing
 from correlation.reason import Reason
 from routing.database import Connection, Database
 from routing.delivery_statements import (
@@ -18,7 +19,7 @@ from routing.delivery_statements import (
 )
 from routing.incoming import Delivery
 from routing.statements import PLAN_ANEW, PLAN_ONCE, REOFFER_EVENTS
-from routing.waits import Closing, close_locked, identity_columns, waits_locked
+from routing.waits import close_locked, identity_columns, waits_locked
 
 _RUN_GONE = (Reason.RUN_CLOSED.value, Reason.RUN_NOT_FOUND.value)
 

@@ -8,13 +8,14 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
+from correlation.closing import Closing
 from correlation.event import TenantId
 from correlation.reason import Reason
 from routing.database import Database
 from routing.incoming import WaitId, WorkflowId
 from routing.page_walk import page_walk
 from routing.statements import PLAN_ANEW
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 
 # Walks all open waits in the order of the primary key, a page at a time; young ones are left
 # alone, for a wait may be registered before its run is started.

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeAlias, assert_never
 
-from correlation.event import TenantId
+from correlation.closing import Closing
 from correlation.reason import Reason
 from pointsman.contract import Disposition
 from routing.database import Database
-from routing.incoming import WaitId
 from routing.operator_actions import OperatorAction, record_action
 from routing.run_reconcile import RunKey
 from routing.run_records import TEMPORAL, RunLine, RunStatus
 from routing.run_statements import FOLLOW_CONTROL, OPEN_WAITS_OF_RUN
 from routing.statements import PLAN_ANEW
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 
 
 class Control(StrEnum):
@@ -156,9 +155,8 @@ class RunControls:
             await connection.execute(PLAN_ANEW)
             await connection.execute(FOLLOW_CONTROL, target)
             cursor = await connection.execute(OPEN_WAITS_OF_RUN, target)
-            open_waits = [WaitId(row[0]) for row in await cursor.fetchall()]
-        tenant = TenantId(run.tenant)
-        closings = [Closing(tenant, wait_id, Disposition.CANCELLED) for wait_id in open_waits]
+            open_waits = [row[0] for row in await cursor.fetchall()]
+        closings = [Closing(run.tenant, wait_id, Disposition.CANCELLED) for wait_id in open_waits]
         if closings:
             await self._waits.close(closings)
         return len(closings)

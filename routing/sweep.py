@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from correlation.event import TenantId
+from correlation.closing import Closing
 from correlation.reason import Reason
 from routing.database import Database
-from routing.incoming import WaitId
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 
 # Tenants are found by skipping through the index workflow_run_waits_expiring.
 EXPIRED_WAITS: Final = """
@@ -115,8 +114,7 @@ class Sweeper:
                 cursor = await connection.execute(EXPIRED_WAITS, {"count": self._batch})
                 rows = await cursor.fetchall()
             closings = [
-                Closing(TenantId(tenant), WaitId(wait_id), reason=Reason.WAIT_EXPIRED)
-                for tenant, wait_id in rows
+                Closing(tenant, wait_id, reason=Reason.WAIT_EXPIRED) for tenant, wait_id in rows
             ]
             if closings:
                 await self._waits.close(closings)

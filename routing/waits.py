@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from correlation.closing import Closing
 from correlation.event import EventName, TenantId
 from correlation.key import CorrelationKey, lock_hash
-from correlation.reason import Reason
-from pointsman.contract import Cardinality, Disposition, WaitKind
+from pointsman.contract import Cardinality, WaitKind
 from routing.database import Connection, Database
 from routing.faults import WaitConflict
 from routing.incoming import RunId, WaitId, WorkflowId
@@ -65,30 +65,6 @@ class Registration:
     """Events taken by the look-back; each is a delivery now."""
     conflict: bool = False
     """True when another wait is registered under this id; nothing was changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """What is said of a wait, by its workflow (a disposition) or by us (a reason)."""
-
-    tenant: TenantId
-    wait_id: WaitId
-    disposition: Disposition | None = None
-    event_id: str | None = None
-    reason: Reason | None = None
-    detail: str | None = None
-
-    @property
-    def closes(self) -> bool:
-        """Whether the wait ends with it (one of kind `stream`: see `closes_streams`)."""
-        return self.disposition not in (Disposition.FILTERED, Disposition.LATE)
-
-    @property
-    def closes_streams(self) -> bool:
-        """Whether it ends a stream, too: accepting one event of it does not."""
-        return self.closes and not (
-            self.disposition is Disposition.ACCEPTED and self.event_id is not None
-        )
 
 
 class Waits:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from correlation.closing import Closing
 from correlation.event import Event
 from correlation.reason import Outcome
 from correlation.resolution import resolve
@@ -15,7 +16,7 @@ from ingress.envelope import decode, raw_bytes
 from pointsman.contract import Disposition
 from routing.incoming import IncomingEvent, Origin, RejectedEntry
 from routing.matching import Matcher
-from routing.waits import Closing, Wait, Waits
+from routing.waits import Wait, Waits
 from tests.builders import a_wait
 from worker.demo.examples import Examples, ExampleWorkflow, read_examples
 from worker.rules_source import rules_from_file

@@ -13,6 +13,7 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from correlation.closing import Closing
 from correlation.event import EventName, TenantId
 from correlation.key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
 from correlation.task_form import FormUnusable, form_text
@@ -20,7 +21,7 @@ from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, HumanTask, 
 from routing.faults import InvalidTask, InvalidWait, RecordRefused, WaitConflict
 from routing.incoming import RunId, WaitId, WorkflowId
 from routing.task_records import AskedOfPeople
-from routing.waits import Closing, Registration, Wait, raise_conflict
+from routing.waits import Registration, Wait, raise_conflict
 from worker.batching import Batcher
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -103,12 +104,7 @@ def to_wait(request: RegisterWait) -> Wait:
 
 def to_closing(request: CloseWait) -> Closing:
     """The closing that a request asks for."""
-    return Closing(
-        TenantId(request.tenant),
-        WaitId(request.wait_id),
-        request.disposition,
-        request.event_id,
-    )
+    return Closing(request.tenant, request.wait_id, request.disposition, request.event_id)
 
 
 def _key_of(request: RegisterWait) -> CorrelationKey:

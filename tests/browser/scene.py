@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from correlation.closing import Closing
 from correlation.event import EventContext
 from correlation.reason import Outcome, Reason
 from correlation.rules import Rules, compile_rules
@@ -18,7 +19,7 @@ from routing.database import Database
 from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
 from routing.incoming import Delivery, Origin, RejectedEntry
 from routing.matching import Matcher, Matching
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 from tests.builders import a_wait, an_event, incoming
 
 STREAM: Final = "workflow:events:global"

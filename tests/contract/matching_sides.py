@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
+from correlation.closing import Closing
 from correlation.event import EventName
 from correlation.reason import Reason
 from correlation.rules import compile_rules
 from pointsman.contract import Cardinality, Disposition, WaitKind
+from pointsman.correlation.closing import Closing as TwinClosing
 from pointsman.domain_event import DomainEvent
 from pointsman.testing.events import event_of
 from pointsman.testing.matcher import MatcherTwin
-from pointsman.testing.records import Closing as TwinClosing
 from pointsman.testing.records import WaitTerms
 from pointsman.testing.rules import rules_of
 from routing.database import Database
 from routing.matching import Matcher, Matching
 from routing.sweep import Sweeper
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 from tests.builders import a_key, a_wait, an_event, incoming
 from tests.rows import execute, one_row
 
@@ -156,12 +157,7 @@ class InMemory:
     async def close(self, *said: Said) -> list[str]:
         return self.twin.close(
             [
-                TwinClosing(
-                    tenant=each.tenant,
-                    wait_id=each.wait_id,
-                    disposition=each.disposition,
-                    event_id=each.event_id,
-                )
+                TwinClosing(each.tenant, each.wait_id, each.disposition, each.event_id)
                 for each in said
             ]
         )
@@ -232,11 +228,9 @@ class InPostgres:
         return [(each.status, each.matched_events, each.conflict) for each in registered]
 
     async def close(self, *said: Said) -> list[str]:
-        closings: Any = [
-            Closing(each.tenant, each.wait_id, each.disposition, each.event_id)  # type: ignore[arg-type]
-            for each in said
-        ]
-        return await self._waits.close(closings)
+        return await self._waits.close(
+            [Closing(each.tenant, each.wait_id, each.disposition, each.event_id) for each in said]
+        )
 
     async def sweep(self) -> None:
         await self._sweeper.expire_waits()

@@ -9,11 +9,12 @@ from typing import Final
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
+from correlation.closing import Closing
 from correlation.reason import Reason
 from correlation.rules import compile_rules
 from pointsman.contract import Cardinality, Disposition, WaitKind
 from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
-from routing.waits import Closing, Wait
+from routing.waits import Wait
 from tests.builders import a_wait, an_event, incoming
 from tests.integration.faulty_database import Fault
 from tests.integration.model_machine import LEASE, BesideTheModel, Pair, step

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from correlation.closing import Closing
 from correlation.reason import Outcome, Reason
 from correlation.rules import compile_rules
 from pointsman.contract import Disposition
@@ -16,7 +17,7 @@ from routing.database import Database, DatabaseLimits, open_database
 from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
 from routing.incoming import Origin, RejectedEntry
 from routing.matching import Matcher, Matching
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 from tests.builders import a_wait, an_event, incoming
 
 LEASE = timedelta(seconds=60)

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from correlation.closing import Closing
 from correlation.reason import Reason
 from correlation.rules import compile_rules
 from pointsman.contract import Cardinality, Disposition
@@ -20,7 +21,7 @@ from routing.faults import DatabaseUnavailable
 from routing.incoming import Delivery
 from routing.matching import Matcher, Matching
 from routing.sweep import Sweeper
-from routing.waits import Closing, Wait, Waits
+from routing.waits import Wait, Waits
 from tests.builders import a_wait, incoming
 from tests.integration.faulty_database import Fault, FaultyDatabase
 from tests.rows import execute, one_row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from correlation.closing import Closing
 from correlation.reason import Reason
 from correlation.rules import compile_rules
 from pointsman.contract import Disposition
@@ -12,7 +13,7 @@ from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
 from routing.explain_records import RunExplanation, WaitExplanation
 from routing.explain_run import explain_run
 from routing.matching import Matcher
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 from tests.builders import a_task, a_wait, an_event, incoming
 
 WORKFLOW = "order-7"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from correlation.closing import Closing
 from correlation.reason import Outcome, Reason
 from correlation.rules import NO_RULES
 from pointsman.contract import HUMAN_TASK_COMPLETED, HUMAN_TASK_SIGNAL, Disposition
@@ -21,7 +22,7 @@ from routing.replay import Replayer
 from routing.task_pages import TaskQuery, find_tasks, history_of_task, page_of_tasks
 from routing.task_records import Person, TaskDone, TaskRefusal, TaskRefused, TaskStatus
 from routing.tasks import TaskDesk
-from routing.waits import Closing, Wait, Waits
+from routing.waits import Wait, Waits
 from tests.builders import a_task, incoming
 from tests.rows import execute, one_row
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import psycopg
 import pytest
 
+from correlation.closing import Closing
 from pointsman.contract import Disposition
 from routing.columns import event_columns
 from routing.delivery_statements import CLAIM_DELIVERIES, SETTLE_DELIVERIES
@@ -32,7 +33,7 @@ from routing.statements import (
     STATUS_OF_WAITS,
 )
 from routing.sweep import EXPIRED_EVENTS, EXPIRED_WAITS
-from routing.waits import Closing, _closing_columns, _wait_columns
+from routing.waits import _closing_columns, _wait_columns
 from tests.builders import a_wait, an_event, incoming
 from tests.conftest import NewDatabase
 from tests.integration.plans import Mode, Scan, scans

@@ -8,6 +8,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from correlation.closing import Closing
 from correlation.reason import Reason
 from pointsman.contract import Cardinality, Disposition
 from routing.database import Database, DatabaseLimits, open_database
@@ -15,7 +16,7 @@ from routing.delivery_store import DeliveryStore
 from routing.incoming import WorkflowId
 from routing.matching import Matcher, Matching
 from routing.reconcile import BEGINNING, Ghost, Reconciler, RunState
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 from tests.builders import a_wait, incoming
 
 NO_GRACE = timedelta(0)

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from correlation.closing import Closing
 from correlation.reason import Outcome, Reason
 from correlation.rules import NO_RULES, Rules, compile_rules
 from pointsman.contract import Cardinality, Disposition
@@ -17,7 +18,7 @@ from routing.database import Database
 from routing.incoming import Identity
 from routing.matching import Matcher
 from routing.replay import Preview, Replayed, Replayer, preview, selected
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 from tests.builders import a_wait, an_event, incoming
 from tests.rows import execute, one_row
 from worker.shadow import Difference, shadow

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from correlation.closing import Closing
 from correlation.reason import Outcome, Reason
 from pointsman.contract import Disposition
 from routing.database import Database
@@ -15,7 +16,7 @@ from routing.incoming import Origin, RejectedEntry
 from routing.matching import Matcher
 from routing.retention import Keeping, Removed, Retention
 from routing.sweep import ExpiredEvent, Sweeper
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 from tests.builders import a_wait, incoming
 from tests.rows import execute, one_row
 

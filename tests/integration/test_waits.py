@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from correlation.event import EventId, TenantId
+from correlation.closing import Closing
+from correlation.event import EventId
 from correlation.reason import Outcome
 from correlation.rules import compile_rules
 from pointsman.contract import Cardinality, Disposition, WaitKind
 from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
-from routing.incoming import WaitId
 from routing.matching import Matcher
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 from tests.builders import a_wait, incoming
 from tests.rows import execute, one_row
 
@@ -233,4 +233,4 @@ async def test_another_wait_under_the_same_id_is_a_conflict(waits: Waits) -> Non
 
 
 def _accepted(tenant: str, wait_id: str, event_id: EventId) -> Closing:
-    return Closing(TenantId(tenant), WaitId(wait_id), Disposition.ACCEPTED, event_id)
+    return Closing(tenant, wait_id, Disposition.ACCEPTED, event_id)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from time import perf_counter
 from typing import Protocol
 
+from correlation.closing import Closing
 from correlation.reason import Reason
 from correlation.rules import Rules
 from ingress.entry import Entry, EntrySource, Reading, TrimmedEntry
@@ -17,7 +18,7 @@ from routing.dispatch import Deliveries
 from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
 from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
 from routing.signalling import Signaller, SignalResult
-from routing.waits import Closing, Registration, Wait
+from routing.waits import Registration, Wait
 from worker.activities import WaitBook
 from worker.consumer import DeliverySink
 from worker.observe.heartbeat import Heartbeat

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 
 from pointsman.contract import Disposition
+from pointsman.correlation.closing import Closing
 from pointsman.received_event import ReceivedEvent
 from pointsman.testing.explaining import event_in_words, wait_in_words
 from pointsman.testing.matcher import MatcherTwin, Publication
-from pointsman.testing.records import Closing, DeliveryState, WaitState
+from pointsman.testing.records import DeliveryState, WaitState
 
 
 class Published:

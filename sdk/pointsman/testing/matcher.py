@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pointsman.contract import Disposition, WaitKind
+from pointsman.correlation.closing import Closing
 from pointsman.correlation.event import Event
 from pointsman.correlation.reason import Reason
 from pointsman.correlation.resolution import resolve
 from pointsman.correlation.rules import NO_RULES, Rules
-from pointsman.testing.records import Closing, DeliveryState, EventState, WaitState, WaitTerms
+from pointsman.testing.records import DeliveryState, EventState, WaitState, WaitTerms
 
 TICK: Final = timedelta(microseconds=1)
 BUFFER_TTL: Final = timedelta(days=7)

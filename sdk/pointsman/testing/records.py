@@ -42,29 +42,6 @@ class WaitTerms:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
-    """What is said of a wait: by its workflow (a disposition) or by the service (a reason)."""
-
-    tenant: str
-    wait_id: str
-    disposition: Disposition | None = None
-    event_id: str | None = None
-    reason: Reason | None = None
-
-    @property
-    def closes(self) -> bool:
-        """Whether a wait for one event ends with it."""
-        return self.disposition not in (Disposition.FILTERED, Disposition.LATE)
-
-    @property
-    def closes_streams(self) -> bool:
-        """Whether a stream ends with it, too: accepting one event of it does not end it."""
-        return self.closes and not (
-            self.disposition is Disposition.ACCEPTED and self.event_id is not None
-        )
-
-
 @dataclass(slots=True, eq=False)
 class EventState:
     """An event as it was recorded, and how it stands."""

@@ -19,13 +19,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, RegisterWait
+from pointsman.correlation.closing import Closing
 from pointsman.correlation.reason import Reason
 from pointsman.domain_event import DomainEvent
 from pointsman.received_event import write_signal
 from pointsman.testing.events import RecordedEvent
 from pointsman.testing.handles import Published, Wait, received
 from pointsman.testing.in_memory import InMemoryPointsman, InvalidWait, canonical
-from pointsman.testing.records import Closing, DeliveryState, WaitTerms
+from pointsman.testing.records import DeliveryState, WaitTerms
 from pointsman.wait_request import Key
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from correlation.closing import Closing
 from pointsman.contract import HUMAN_TASK_COMPLETED, Disposition
 from routing.tokens import Scope
-from routing.waits import Closing, Waits
+from routing.waits import Waits
 from tests.builders import a_task
 from tests.integration.api.caller import Api
 from tests.rows import one_row
