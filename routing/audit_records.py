@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from correlation.reason import Outcome
+from correlation.wait_seen import WaitSeen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,25 +164,10 @@ class EventStory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaitLine:
-    """One registered wait."""
+class WaitLine(WaitSeen):
+    """One registered wait, and whose it is."""
 
     tenant: str
-    wait_id: str
-    name: str
-    correlation_key: str
-    workflow_id: str
-    run_id: str | None
-    kind: str
-    cardinality: str
-    filter: str | None
-    lookback: timedelta
-    status: str
-    disposition: str | None
-    reason: str | None
-    registered_at: datetime
-    expires_at: datetime | None
-    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

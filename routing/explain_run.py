@@ -7,7 +7,7 @@ look for similar or keyless ones goes through the tenant's newest five thousand.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import timedelta
 from itertools import groupby
 from typing import Any, Final
@@ -79,7 +79,8 @@ def _by_tenant_open_first(line: WaitLine) -> tuple[str, bool]:
 
 
 def _seen(line: WaitLine) -> WaitSeen:
-    return WaitSeen(**{name: value for name, value in asdict(line).items() if name != "tenant"})
+    """The wait without its tenant, which the explanation names already."""
+    return WaitSeen(**{part.name: getattr(line, part.name) for part in fields(WaitSeen)})
 
 
 async def _run(
