@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from temporalio.client import WorkflowHandle
 
-import pytest
-from temporalio.client import Client, WorkflowHandle
-
-from tests.conftest import TemporalTarget
-from tests.integration.fake_service import FakeService, fake_service
+from tests.integration.fake_service import FakeService
 from tests.integration.sdk_workflows import StreamContinuedAsNew, WaitContinuedAsNew
 from tests.waiting import wait_until
-
-
-@pytest.fixture(params=[100, 0], ids=["cached", "evicted"])
-async def service(
-    temporal: TemporalTarget, request: pytest.FixtureRequest
-) -> AsyncIterator[FakeService]:
-    client = await Client.connect(temporal.address, namespace=temporal.namespace)
-    async with fake_service(
-        client, temporal.task_queue, max_cached_workflows=request.param
-    ) as service:
-        yield service
 
 
 async def next_run(service: FakeService, handle: WorkflowHandle[object, object]) -> None:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from pointsman.contract import HUMAN_TASK_COMPLETED, HUMAN_TASK_SIGNAL, HumanTask, WaitKind
-from tests.conftest import TemporalTarget
-from tests.integration.fake_service import FakeService, fake_service
+from tests.integration.fake_service import FakeService
 from tests.integration.sdk_workflows import FORM, AskedOverRuns, AskedPerson
 from tests.waiting import wait_until
-
-
-@pytest.fixture(params=[100, 0], ids=["cached", "evicted"])
-async def service(
-    temporal: TemporalTarget, request: pytest.FixtureRequest
-) -> AsyncIterator[FakeService]:
-    client = await Client.connect(temporal.address, namespace=temporal.namespace)
-    async with fake_service(
-        client, temporal.task_queue, max_cached_workflows=request.param
-    ) as service:
-        yield service
 
 
 async def test_an_answer_resumes_the_workflow_that_asked(service: FakeService) -> None:

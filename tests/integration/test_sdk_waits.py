@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from pointsman.contract import Cardinality, WaitKind
-from tests.conftest import TemporalTarget
-from tests.integration.fake_service import FakeService, fake_service
+from tests.integration.fake_service import FakeService
 from tests.integration.sdk_workflows import (
     AllOfTwo,
     FilteredEvent,
@@ -24,18 +21,6 @@ from tests.integration.sdk_workflows import (
     WaitThenLinger,
 )
 from tests.waiting import wait_until
-
-
-@pytest.fixture(params=[100, 0], ids=["cached", "evicted"])
-async def service(
-    temporal: TemporalTarget, request: pytest.FixtureRequest
-) -> AsyncIterator[FakeService]:
-    """With a cache of 0 every workflow task replays the whole run: all must hold under replay."""
-    client = await Client.connect(temporal.address, namespace=temporal.namespace)
-    async with fake_service(
-        client, temporal.task_queue, max_cached_workflows=request.param
-    ) as service:
-        yield service
 
 
 async def test_an_event_resumes_the_workflow_that_waits_for_it(service: FakeService) -> None:
