@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from psycopg.rows import kwargs_row
 
@@ -75,9 +75,9 @@ async def hold_tasks(
     return {(task.tenant, task.task_id): task for task in await cursor.fetchall()}
 
 
-def task_line(*, assignees: Sequence[str], **columns: object) -> TaskLine:
+def task_line(*, assignees: Sequence[str], **columns: Any) -> TaskLine:
     """Read a row of the statements about tasks."""
-    return TaskLine(assignees=tuple(assignees), **columns)  # type: ignore[arg-type]
+    return TaskLine(assignees=tuple(assignees), **columns)
 
 
 def entry_of(incoming: IncomingEvent, refusal: RefusedAnswer) -> RejectedEntry:

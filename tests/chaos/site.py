@@ -184,6 +184,7 @@ class Scene:
                 stdout=log,
                 stderr=log,
                 # Whatever becomes of the driver, nothing is left running.
+                # Unsafe only for what takes locks between fork and exec; this takes none.
                 preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509
             )
 

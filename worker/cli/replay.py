@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from correlation.rules import Rules
     from routing.audit_pages import EventQuery
     from routing.binding import Binding
-    from routing.database import Database
+    from routing.database import Connection, Database
     from routing.replay import Preview, Replayed
     from worker.settings import Settings
 
@@ -153,13 +153,13 @@ def bind_command(
 
 
 async def _identities(
-    connection: object, event_ids: Sequence[str], tenant: str | None
+    connection: Connection, event_ids: Sequence[str], tenant: str | None
 ) -> list[tuple[str, str]]:
     from routing.audit import event_story
 
     found: list[tuple[str, str]] = []
     for event_id in event_ids:
-        stories = [s for s in await event_story(connection, event_id, tenant) if s.event]  # type: ignore[arg-type]
+        stories = [s for s in await event_story(connection, event_id, tenant) if s.event]
         if not stories:
             raise CommandFailed(f"there is no event {event_id!r}; rejected entries are none")
         if len(stories) > 1:
