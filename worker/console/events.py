@@ -15,13 +15,13 @@ from routing.audit_pages import page_of_events
 from routing.audit_records import EventStory
 from routing.explain import explain_stored
 from routing.explain_records import EventExplanation
-from worker.api.cursors import cursor_text, read_cursor
+from worker.api.cursors import read_cursor
 from worker.api.events import EventPageParameters
 from worker.api.problems import Problem
 from worker.api.reading import the_one
+from worker.console.lists import list_page, narrowing
 from worker.console.rendering import page
 from worker.console.routes import console_router
-from worker.console.tenancy import tenant_choices
 from worker.console.track import track_of
 from worker.console.visits import Visit, Visiting
 
@@ -40,7 +40,7 @@ KEPT: Final = (*FILTERS, "since", "until", "within")
 @router.get("/events")
 async def show_events(visit: Visiting) -> Response:
     """Events and the entries that became none, the newest first, under the API's filters."""
-    given = {name: text for name, text in visit.request.query_params.items() if text.strip()}
+    given = narrowing(visit)
     wanted = EventPageParameters.model_validate(read_filters(given))
     async with visit.parts.reading(visit.tenants) as connection:
         found = await page_of_events(
@@ -50,19 +50,15 @@ async def show_events(visit: Visiting) -> Response:
             after=read_cursor(wanted.cursor),
             limit=wanted.limit,
         )
-    filters = {name: given.get(name, "") for name in KEPT}
-    return page(
+    return await list_page(
         "events.html",
         visit,
-        lines=found.lines,
-        next=cursor_text(found.next),
+        found,
         first=wanted.cursor is None,
-        filters=filters,
-        filtered=any(filters.values()),
+        filters={name: given.get(name, "") for name in KEPT},
         outcomes=list(Outcome),
         reasons=sorted(reason.value for reason in Reason),
         within=WITHIN,
-        tenants=await tenant_choices(visit),
         done=_done(given),
     )
 

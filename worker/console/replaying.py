@@ -16,6 +16,7 @@ from routing.replay import Replayer, preview, selected
 from worker.api.problems import Problem
 from worker.api.reading import EventParameters, Text, not_found
 from worker.console.events import KEPT, one_story, read_filters
+from worker.console.lists import narrowing
 from worker.console.rendering import page
 from worker.console.routes import console_router, go_to
 from worker.console.visits import Operating, Visit, Visiting, form_fields
@@ -46,7 +47,7 @@ class _Binding(BaseModel):
 @router.get("/replay")
 async def show_preview(visit: Visiting, id: str = "", of: str | None = None) -> Response:  # noqa: A002
     """What replaying would do now: of one event, or of those that the list's filters select."""
-    given = {name: text for name, text in visit.request.query_params.items() if text.strip()}
+    given = narrowing(visit)
     identities, more = await _identities(visit, id, of, given)
     async with visit.parts.reading(visit.tenants) as connection:
         foreseen = await preview(

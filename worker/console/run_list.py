@@ -15,9 +15,9 @@ from worker.api.cursors import cursor_text, read_cursor
 from worker.api.reading import CursorText, Key, Text, not_found
 from worker.api.runs import Why, one_run, refused
 from worker.api.triggers import trigger_cursor
+from worker.console.lists import list_page, narrowing
 from worker.console.rendering import page
 from worker.console.routes import console_router, go_to
-from worker.console.tenancy import tenant_choices
 from worker.console.visits import Operating, Visiting, form_fields
 
 router = console_router()
@@ -47,7 +47,7 @@ class _Order(BaseModel):
 @router.get("/runs")
 async def show_runs(visit: Visiting) -> Response:
     """Runs, the newest first."""
-    given = {name: text for name, text in visit.request.query_params.items() if text.strip()}
+    given = narrowing(visit)
     wanted = _Wanted.model_validate(given)
     query = RunQuery(
         status=None if wanted.status is None else wanted.status.value,
@@ -58,17 +58,13 @@ async def show_runs(visit: Visiting) -> Response:
     after = read_cursor(wanted.cursor)
     async with visit.parts.reading(visit.tenants) as connection:
         found = await page_of_runs(connection, visit.tenants, query, after=after, limit=LINES)
-    filters = {name: given.get(name, "") for name in KEPT}
-    return page(
+    return await list_page(
         "runs.html",
         visit,
-        lines=found.lines,
-        next=cursor_text(found.next),
+        found,
         first=wanted.cursor is None,
-        filters=filters,
-        filtered=any(filters.values()),
+        filters={name: given.get(name, "") for name in KEPT},
         statuses=[status.value for status in RunStatus],
-        tenants=await tenant_choices(visit),
     )
 
 

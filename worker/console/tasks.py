@@ -19,15 +19,15 @@ from routing.task_records import (
     TaskStatus,
     refusal_of_person,
 )
-from worker.api.cursors import cursor_text, read_cursor
+from worker.api.cursors import read_cursor
 from worker.api.problems import Fault, Problem
 from worker.api.reading import CursorText, Text
 from worker.api.runs import Why
 from worker.api.tasks import CommentText, complete_as, names_of, one_task, person_of, refused
+from worker.console.lists import list_page, narrowing
 from worker.console.rendering import page
 from worker.console.routes import console_router, go_to
 from worker.console.task_forms import answer_of, fields_of
-from worker.console.tenancy import tenant_choices
 from worker.console.visits import Operating, Visit, Visiting, form_fields
 
 router = console_router()
@@ -63,8 +63,7 @@ class _Comment(_Order):
 @router.get("/tasks")
 async def show_tasks(visit: Visiting) -> Response:
     """My open tasks, those that wait longest first; or everybody's, or all of them."""
-    given = {name: text for name, text in visit.request.query_params.items() if text.strip()}
-    wanted = _Wanted.model_validate(given)
+    wanted = _Wanted.model_validate(narrowing(visit))
     query = TaskQuery(
         names=names_of(visit.principal) if wanted.show == "mine" else None,
         workflow_id=wanted.workflow_id,
@@ -73,15 +72,13 @@ async def show_tasks(visit: Visiting) -> Response:
     after = read_cursor(wanted.cursor)
     async with visit.parts.reading(visit.tenants) as connection:
         found = await page_of_tasks(connection, visit.tenants, query, after=after, limit=LINES)
-    return page(
+    return await list_page(
         "tasks.html",
         visit,
-        lines=found.lines,
-        next=cursor_text(found.next),
+        found,
         first=wanted.cursor is None,
         filters={"show": wanted.show, "workflow_id": wanted.workflow_id or ""},
         shown=SHOWN,
-        tenants=await tenant_choices(visit),
     )
 
 

@@ -16,11 +16,11 @@ from routing.audit_pages import (
 )
 from routing.audit_records import WaitLine
 from routing.closing import close_by_hand
-from worker.api.cursors import cursor_text, read_cursor
+from worker.api.cursors import read_cursor
 from worker.api.reading import CursorText, Key, Text, the_one
+from worker.console.lists import list_page, narrowing
 from worker.console.rendering import page
 from worker.console.routes import console_router, go_to
-from worker.console.tenancy import tenant_choices
 from worker.console.visits import Operating, Visit, Visiting, form_fields
 
 router = console_router()
@@ -51,7 +51,7 @@ class _Closing(BaseModel):
 @router.get("/waits")
 async def show_waits(visit: Visiting) -> Response:
     """Open waits by event name and key or, with closed ones, the newest first."""
-    given = {name: text for name, text in visit.request.query_params.items() if text.strip()}
+    given = narrowing(visit)
     wanted = _Wanted.model_validate(given)
     query = WaitQuery(
         name=wanted.name,
@@ -62,16 +62,12 @@ async def show_waits(visit: Visiting) -> Response:
     after = read_cursor(wanted.cursor)
     async with visit.parts.reading(visit.tenants) as connection:
         found = await page_of_waits(connection, visit.tenants, query, after=after, limit=LINES)
-    filters = {name: given.get(name, "") for name in KEPT}
-    return page(
+    return await list_page(
         "waits.html",
         visit,
-        lines=found.lines,
-        next=cursor_text(found.next),
+        found,
         first=wanted.cursor is None,
-        filters=filters,
-        filtered=any(filters.values()),
-        tenants=await tenant_choices(visit),
+        filters={name: given.get(name, "") for name in KEPT},
     )
 
 
