@@ -14,22 +14,11 @@ from typing import Any, Final
 
 from correlation.reason import Outcome
 from routing.database import Database
+from routing.tenant_hop import tenants_in
 
 FOREVER: Final = timedelta(0)
 PASSES_BEFORE_ANEW: Final = 24
 """After so many passes the walk begins at the beginning: what was held up then may go now."""
-
-# Tenants are found by hopping from one to the next through the primary keys.
-_HOP: Final = """
-WITH RECURSIVE tenants (tenant_id) AS (
-    (SELECT tenant_id FROM {table} ORDER BY tenant_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT n.tenant_id FROM {table} AS n
-            WHERE n.tenant_id > t.tenant_id ORDER BY n.tenant_id LIMIT 1)
-    FROM tenants AS t WHERE t.tenant_id IS NOT NULL
-)
-SELECT tenant_id FROM tenants WHERE tenant_id IS NOT NULL
-"""
 
 # Walks a tenant's events in the order of workflow_runtime_events_listed. The other indexes are
 # the primary keys.
@@ -181,7 +170,7 @@ class Retention:
         self, table: str, statement: str, age: timedelta, outcome: Outcome | None
     ) -> int:
         async with self._database.transaction() as connection:
-            cursor = await connection.execute(_HOP.format(table=table).encode())
+            cursor = await connection.execute(tenants_in(table).encode())
             tenants = [str(row[0]) for row in await cursor.fetchall()]
         word = "" if outcome is None else outcome.value
         return sum([await self._walk_tenant(t, table, statement, age, word) for t in tenants])

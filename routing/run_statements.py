@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from routing.tenant_hop import tenants_in
+
 # With the registration of waits, pipelined with it. Sorted, so that two registrations can wait for
 # each other, never in a circle. A row that is there (launched, or another engine's) stays as it is.
 # Index: the primary key.
@@ -155,17 +157,7 @@ SELECT {_COLUMNS} FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN L
 ORDER BY r.tenant_id, r.workflow_id
 """  # noqa: S608 - put together from constants of this module only
 
-# Index: the primary key, hopped through.
-ALL_RUN_TENANTS: Final = """
-WITH RECURSIVE tenants (tenant_id) AS (
-    (SELECT tenant_id FROM workflow_runs ORDER BY tenant_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT n.tenant_id FROM workflow_runs AS n
-            WHERE n.tenant_id > t.tenant_id ORDER BY n.tenant_id LIMIT 1)
-    FROM tenants AS t WHERE t.tenant_id IS NOT NULL
-)
-SELECT tenant_id FROM tenants WHERE tenant_id IS NOT NULL ORDER BY tenant_id
-"""
+ALL_RUN_TENANTS: Final = tenants_in("workflow_runs")
 
 # Index: workflow_run_waits_by_workflow.
 WAITS_OF_RUN: Final = """

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from correlation.closing import Closing
 from correlation.reason import Reason
 from routing.database import Database
+from routing.tenant_hop import tenants_in
 from routing.waits import Waits
 
 # Tenants are found by skipping through the index workflow_run_waits_expiring.
@@ -32,16 +33,7 @@ WHERE t.tenant_id IS NOT NULL
 LIMIT %(count)s
 """
 
-EVENT_TENANTS: Final = """
-WITH RECURSIVE tenants (tenant_id) AS (
-    (SELECT tenant_id FROM workflow_runtime_events ORDER BY tenant_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT e.tenant_id FROM workflow_runtime_events AS e
-            WHERE e.tenant_id > t.tenant_id ORDER BY e.tenant_id LIMIT 1)
-    FROM tenants AS t WHERE t.tenant_id IS NOT NULL
-)
-SELECT tenant_id FROM tenants WHERE tenant_id IS NOT NULL
-"""
+EVENT_TENANTS: Final = tenants_in("workflow_runtime_events")
 
 # Walks a tenant's events in the order of the index workflow_runtime_events_listed.
 EXPIRED_EVENTS: Final = """
@@ -125,7 +117,7 @@ class Sweeper:
     async def expire_events(self) -> int:
         """Take events off look-back whose buffer time is over; returns how many."""
         async with self._database.transaction() as connection:
-            cursor = await connection.execute(EVENT_TENANTS)
+            cursor = await connection.execute(EVENT_TENANTS.encode())
             tenants = [str(row[0]) for row in await cursor.fetchall()]
         return sum([await self._expire_events_of(tenant) for tenant in tenants])
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from routing.tenant_hop import tenants_in
+
 # In the transaction that registers their waits.
 REGISTER_TASKS: Final = """
 INSERT INTO workflow_human_tasks (
@@ -47,17 +49,7 @@ ORDER BY t.tenant_id, t.task_id
 FOR UPDATE OF t
 """
 
-# The tenants that have tasks. Index: the primary key, hop by hop.
-ALL_TASK_TENANTS: Final = """
-WITH RECURSIVE tenants (tenant_id) AS (
-    (SELECT tenant_id FROM workflow_human_tasks ORDER BY tenant_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT n.tenant_id FROM workflow_human_tasks AS n
-            WHERE n.tenant_id > t.tenant_id ORDER BY n.tenant_id LIMIT 1)
-    FROM tenants AS t WHERE t.tenant_id IS NOT NULL
-)
-SELECT tenant_id FROM tenants WHERE tenant_id IS NOT NULL ORDER BY tenant_id
-"""
+ALL_TASK_TENANTS: Final = tenants_in("workflow_human_tasks")
 
 # The tasks of this id among the tenants; with several tenants there may be several.
 FIND_TASKS: Final = f"""
