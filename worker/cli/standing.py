@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -12,6 +13,7 @@ from ingress.backlog import StreamBacklogs
 from ingress.redis_connection import connect_redis
 from routing.backlog import measure_backlog
 from routing.database import DatabaseLimits, open_database
+from routing.schema_version import check
 from worker.observe.temporal_check import temporal_check
 from worker.redaction import redact_urls
 from worker.setting_values import format_duration
@@ -20,12 +22,16 @@ from worker.streams_read import stream_names
 from worker.temporal_worker import connect_lazily
 
 PATIENCE: Final = timedelta(seconds=10)
+INNERMOST: Final = re.compile(r'\bOs \{[^}]*\bmessage: "([^"]+)"')
+"""How Temporal's client writes what the operating system said."""
 
 
 async def standing(settings: Settings) -> dict[str, Any]:
     """The servers with whether they answer, the streams with their lag, and what is under way."""
     redis, postgres, temporal = await asyncio.gather(
-        _asked(_streams(settings)), _asked(_tables(settings)), _asked(_temporal(settings))
+        _asked(settings.redis_url.get_secret_value(), _streams(settings)),
+        _asked(settings.database_url.get_secret_value(), _tables(settings)),
+        _asked(settings.temporal_address, _temporal(settings)),
     )
     return {
         "servers": {
@@ -38,19 +44,26 @@ async def standing(settings: Settings) -> dict[str, Any]:
     }
 
 
-async def _asked(question: Any) -> dict[str, Any]:
+async def _asked(address: str, question: Any) -> dict[str, Any]:
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
             answer = await question
     except TimeoutError:
-        return _absent(f"no answer within {format_duration(PATIENCE)}")
+        return _absent(address, f"no answer within {format_duration(PATIENCE)}")
     except Exception as error:  # noqa: BLE001 - whatever keeps a server from answering is shown
-        lines = str(error).splitlines()
-        return _absent(redact_urls(lines[0] if lines else type(error).__name__))
+        return _absent(address, reason_of(error))
     return {"server": {"ready": True, "detail": None}, "answer": answer}
 
 
-def _absent(detail: str) -> dict[str, Any]:
+def reason_of(error: BaseException) -> str:
+    """The first line of an error; of Temporal's nested ones, what the system said."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    innermost = INNERMOST.search(lines[0])
+    return innermost[1] if innermost else lines[0]
+
+
+def _absent(address: str, reason: str) -> dict[str, Any]:
+    detail = redact_urls(f"{address}: {reason}")
     return {"server": {"ready": False, "detail": detail}, "answer": None}
 
 
@@ -65,9 +78,11 @@ async def _streams(settings: Settings) -> list[dict[str, Any]]:
 
 
 async def _tables(settings: Settings) -> dict[str, Any]:
+    url = settings.database_url.get_secret_value()
+    # A pool would try again and again where one connection is refused, and only say that it waited.
+    await asyncio.to_thread(check, url)
     limits = DatabaseLimits(connections=1, connect_timeout=PATIENCE)
-    async with open_database(settings.database_url.get_secret_value(), limits) as database:
-        await database.verify_schema()
+    async with open_database(url, limits) as database:
         return asdict(await measure_backlog(database))
 
 
