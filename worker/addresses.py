@@ -6,16 +6,26 @@ import asyncio
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from worker.api.serving import listen_on
 from worker.embedded import Servers
 from worker.embedded.processes import free_port
 from worker.http_settings import is_loopback
+from worker.operator_error import OperatorError
 from worker.programs import Program
+from worker.rules_source import RULES_FILE_VARIABLE, RULES_VARIABLE
 from worker.settings import Role, load_settings
 
 POLL_SECONDS: Final = 0.1
+FILES: Final = (RULES_FILE_VARIABLE, "POINTSMAN_SCHEMAS_FILE")
+SHARED: Final = (
+    RULES_VARIABLE,
+    *FILES,
+    *(f"POINTSMAN_{name}" for name in ("STREAM", "STREAM_SHARDS", "GROUP")),
+)
+"""What another terminal has to know as well, to read and to publish as the service does."""
 
 
 def environment_for(servers: Servers) -> Mapping[str, str]:
@@ -25,6 +35,15 @@ def environment_for(servers: Servers) -> Mapping[str, str]:
         "POINTSMAN_DATABASE_URL": servers.database_url,
         "TEMPORAL_ADDRESS": servers.temporal_address,
         "TEMPORAL_NAMESPACE": servers.temporal_namespace,
+    }
+
+
+def shared_settings(environment: Mapping[str, str], folder: Path) -> Mapping[str, str]:
+    """Those of the variables that other commands have to share; files of `folder` in full."""
+    shared = {name: environment[name] for name in SHARED if environment.get(name, "").strip()}
+    return {
+        name: str((folder / text).absolute()) if name in FILES else text
+        for name, text in shared.items()
     }
 
 
@@ -102,23 +121,34 @@ def pages_of(servers: Servers) -> Pages:
     """Where a service beside these servers is to show its pages.
 
     What the environment says of them is kept; else it is the usual ports, or free ones where
-    another program has those. Raises SettingsError.
+    another program has those. Raises SettingsError, or OperatorError where another program has a
+    port that the environment asks for.
     """
     settings = load_settings(redis_url=servers.redis_url, database_url=servers.database_url)
     chosen = settings.model_fields_set
-    api = _listener(settings.http_host, settings.http_port, chosen="http_port" in chosen)
+
+    def listener(name: str, host: str, port: int) -> Listener:
+        return _listener(host, port, f"POINTSMAN_{name.upper()}" if name in chosen else None)
+
+    with_api = Role.API in settings.roles
     return Pages(
-        api=api if Role.API in settings.roles else None,
-        metrics=_listener(
-            settings.metrics_host, settings.metrics_port, chosen="metrics_port" in chosen
-        ),
+        api=listener("http_port", settings.http_host, settings.http_port) if with_api else None,
+        metrics=listener("metrics_port", settings.metrics_host, settings.metrics_port),
         temporal_ui_url=settings.temporal_ui_url or servers.temporal_ui_url or None,
     )
 
 
-def _listener(host: str, port: int, *, chosen: bool) -> Listener:
+def _listener(host: str, port: int, variable: str | None) -> Listener:
+    """At this port where it is free, else at a free one, unless a variable asks for just this."""
     bare = host.strip("[]")
-    return Listener(bare, port if port and (chosen or _is_free(bare, port)) else free_port())
+    if port and _is_free(bare, port):
+        return Listener(bare, port)
+    if port and variable:
+        raise OperatorError(
+            f"{variable}={port}: another program listens there, or this one may not; "
+            "choose another port, or 0 for any free one"
+        )
+    return Listener(bare, free_port())
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from routing.migrations import migrate
-from worker.addresses import as_exports, environment_for
+from worker.addresses import as_exports, environment_for, shared_settings
 from worker.embedded import embedded_servers
 from worker.local_service import local_service
 from worker.programs import until_interrupted
+from worker.room_settings import rules_of
+from worker.settings import load_settings
 
 
 async def dev(folder: Path | None, exports: Path | None = None) -> int:
@@ -20,8 +24,10 @@ async def dev(folder: Path | None, exports: Path | None = None) -> int:
 
     What another terminal has to export is written to the file `exports`, too.
 
-    Raises ServerUnavailable, or ProgramEnded when the service ends by itself.
+    Raises SettingsError or RulesError before anything is started, ServerUnavailable, or
+    ProgramEnded when the service ends by itself.
     """
+    rules_of(load_settings())
     with _data_folder(folder) as data:
         durable = folder is not None
         async with embedded_servers(data, announce=_say, durable=durable, ui=True) as servers:
@@ -32,10 +38,7 @@ async def dev(folder: Path | None, exports: Path | None = None) -> int:
                 pages,
             ):
                 _say(f"\nThe service is running; Ctrl-C ends everything.\n\n{pages.lines}\n")
-                _say(f"For another terminal:\n\n{as_exports(environment)}\n")
-                if exports is not None:
-                    _write(exports, f"{as_exports(environment)}\n")
-                    _say(f"or: . {exports}\n")
+                _tell({**environment, **shared_settings(os.environ, Path.cwd())}, exports)
                 await until_interrupted([service])
     return 0
 
@@ -49,8 +52,13 @@ def _data_folder(folder: Path | None) -> Generator[Path]:
         yield Path(temporary)
 
 
-def _write(file: Path, text: str) -> None:
-    file.write_text(text, encoding="utf-8")
+def _tell(environment: Mapping[str, str], exports: Path | None) -> None:
+    lines = as_exports(environment)
+    _say(f"For another terminal:\n\n{lines}\n")
+    if exports is not None:
+        exports.write_text(f"{lines}\n", encoding="utf-8")
+        # With a folder: a shell looks for a bare name among the programs first.
+        _say(f"or: . {shlex.quote(str(exports.absolute()))}\n")
 
 
 def _say(line: str) -> None:

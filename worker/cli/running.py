@@ -92,6 +92,10 @@ def dev_command(
     """Start Redis, Postgres, Temporal and the service on this machine, until Ctrl-C."""
     from worker.dev import dev
 
+    if exports is not None and not exports.absolute().parent.is_dir():
+        raise typer.BadParameter(
+            f"{exports.parent} is no folder; make it first", param_hint="--exports"
+        )
     raise typer.Exit(_run_to_the_end(dev(folder, exports)))
 
 

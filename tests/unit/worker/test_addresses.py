@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from worker.addresses import Listener, Pages, pages_of
+from worker.addresses import Listener, Pages, pages_of, shared_settings
 from worker.embedded import Part, Servers
 from worker.embedded.processes import LOOPBACK, free_port
+from worker.operator_error import OperatorError
 
 ADDRESSES = {
     Part.REDIS: "redis://127.0.0.1:1/0",
@@ -67,15 +69,39 @@ def _refuse(host: str, port: int) -> socket.socket:
     raise OSError(f"{host}:{port} is taken")
 
 
-def test_a_port_that_was_chosen_is_kept_even_when_taken(
-    monkeypatch: pytest.MonkeyPatch, taken: int
-) -> None:
-    # The service itself says that it is taken, and by which setting it was chosen.
-    monkeypatch.setenv("POINTSMAN_HTTP_PORT", str(taken))
+def test_a_port_that_was_chosen_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("POINTSMAN_HTTP_PORT", str(port))
 
     found = pages()
 
-    assert found.api == Listener(LOOPBACK, taken)
+    assert found.api == Listener(LOOPBACK, port)
+
+
+def test_a_chosen_port_that_is_taken_is_refused_and_not_exchanged(
+    monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    # The service itself would wait for it, beside pages of another program at this address.
+    monkeypatch.setenv("POINTSMAN_HTTP_PORT", str(taken))
+
+    with pytest.raises(OperatorError, match=f"POINTSMAN_HTTP_PORT={taken}: another program"):
+        pages()
+
+
+def test_another_terminal_is_told_the_rules_and_the_stream_but_no_port(tmp_path: Path) -> None:
+    environment = {
+        "POINTSMAN_RULES_FILE": "rules.toml",
+        "POINTSMAN_STREAM": "orders",
+        "POINTSMAN_HTTP_PORT": "8088",
+        "POINTSMAN_GROUP": " ",
+    }
+
+    shared = shared_settings(environment, tmp_path)
+
+    assert shared == {
+        "POINTSMAN_RULES_FILE": str(tmp_path / "rules.toml"),
+        "POINTSMAN_STREAM": "orders",
+    }
 
 
 def test_a_service_that_others_can_reach_still_asks_for_a_token(
