@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +58,7 @@ def test_a_task_is_listed_claimed_commented_and_completed(
         pointsman("complete", "t-1", "--as", "ada", "--answer", '{"amount": 7}'),
     ]
     [shown] = lines(pointsman("show", "t-1", "--json"))
+    told = pointsman("show", "t-1").stdout
 
     assert listed["task_id"] == "t-1"
     assert [act.exit_code for act in acts] == [0, 0, 0]
@@ -67,6 +69,8 @@ def test_a_task_is_listed_claimed_commented_and_completed(
         "complete_task",
     ]
     assert all(act["actor"].startswith("cli") for act in shown["history"])
+    assert "completed by ada" in " ".join(told.split())
+    assert not re.search(r"\(\'|True|False|\+00:00", told), "Python's own forms"
     assert lines(pointsman("list", "--json")) == []
     assert one_row(database_url, "SELECT signal_name FROM workflow_event_deliveries") == (
         "pointsman.human_task",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -89,11 +90,27 @@ def show_command(task_id: TaskId, tenant: Tenant = None, as_json: AsJson = False
         print_json({"task": _shown(task), "history": history})
         return
     screen = console()
-    facts = [(name, str(value)) for name, value in _shown(task).items() if value not in (None, ())]
+    facts = [
+        (name.replace("_", " "), _fact(value))
+        for name, value in _shown(task).items()
+        if value not in (None, ())
+    ]
     screen.print(make_table(("task", ""), facts))
     screen.print()
     rows = [(clock(act["at"]), act["actor"], act["action"], act["reason"]) for act in history]
     screen.print(make_table(("at", "who", "what", "said"), rows))
+
+
+def _fact(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return clock(value)
+        case tuple():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)
 
 
 @tasks_app.command("claim")
