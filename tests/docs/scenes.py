@@ -61,6 +61,7 @@ SCENES: Final[Mapping[str, Scene]] = {
     "docs/runbook.md": Scene(Stage.SERVERS),
     "docs/securing.md": Scene(Stage.SERVERS),
     "docs/debugging.md": Scene(Stage.DEMO, start_order("INV-D1", WAIT_ID="WAIT")),
+    "docs/human-tasks.md": Scene(Stage.DEMO),
     "docs/launching.md": Scene(Stage.SERVERS),
     "docs/runs.md": Scene(
         Stage.DEMO,
