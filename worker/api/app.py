@@ -24,6 +24,7 @@ from worker.api import (
     exports,
     publishing,
     replaying,
+    run_exports,
     runs,
     tasks,
     triggers,
@@ -65,6 +66,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     deliveries.router,
     dead_letters.router,
     triggers.router,
+    run_exports.router,
     runs.router,
     tasks.router,
 )

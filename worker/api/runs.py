@@ -47,8 +47,10 @@ Why = Annotated[
 ]
 
 
-class RunParameters(PageParameters):
-    """Which runs, and which page of them."""
+class RunFilters(BaseModel):
+    """Which runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     tenant: Tenant = None
     workflow_id: Text | None = None
@@ -78,6 +80,10 @@ class RunParameters(PageParameters):
             since=self.since,
             until=self.until,
         )
+
+
+class RunParameters(RunFilters, PageParameters):
+    """Which runs, and which page of them."""
 
 
 class _Order(BaseModel):

@@ -85,6 +85,7 @@ REQUESTS: Final[Mapping[tuple[str, str], tuple[str, Any, set[Scope]]]] = {
         {OPERATE, ADMIN},
     ),
     ("GET", "/runs"): ("/runs?tenant=acme", None, {READ, OPERATE, ADMIN}),
+    ("GET", "/runs/export"): ("/runs/export?tenant=acme", None, {READ, OPERATE, ADMIN}),
     ("GET", "/runs/{run_id}"): ("/runs/known", None, {READ, OPERATE, ADMIN}),
     ("GET", "/tasks"): ("/tasks?tenant=acme", None, {READ, OPERATE, ADMIN}),
     ("GET", "/tasks/{task_id:path}"): ("/tasks/asked", None, {READ, OPERATE, ADMIN}),
