@@ -12,13 +12,16 @@ from routing.statements import PLAN_ANEW
 COUNTED_EXACTLY: Final = 10_000
 
 # Each count stops at its limit and walks a partial index in its order: workflow_run_waits_open,
-# workflow_runtime_events_available, workflow_event_deliveries_due (whose order makes the age that
-# of what has been due for longest). Beyond the limit stands what the last ANALYZE estimated for the
-# index, whose condition is the question.
+# workflow_runtime_events_available, workflow_event_deliveries_due and workflow_event_launches_due
+# (whose order makes the age that of what has been due for longest). Beyond the limit stands what
+# the last ANALYZE estimated for the index, whose condition is the question.
 BACKLOG: Final = """
 WITH pending AS MATERIALIZED (
     SELECT created_at FROM workflow_event_deliveries WHERE status = 'pending'
     ORDER BY tenant_id, due_at, position LIMIT %(limit)s
+), launches AS MATERIALIZED (
+    SELECT created_at FROM workflow_event_launches WHERE status = 'pending'
+    ORDER BY tenant_id, due_at LIMIT %(limit)s
 )
 SELECT
     (SELECT count(*) FROM (
@@ -34,7 +37,11 @@ SELECT
     (SELECT count(*) FROM pending),
     (SELECT reltuples::bigint FROM pg_class WHERE oid = 'workflow_event_deliveries_due'::regclass),
     (SELECT greatest(statement_timestamp() - min(created_at), interval '0')
-     FROM pending HAVING count(*) > 0)
+     FROM pending HAVING count(*) > 0),
+    (SELECT count(*) FROM launches),
+    (SELECT reltuples::bigint FROM pg_class WHERE oid = 'workflow_event_launches_due'::regclass),
+    (SELECT greatest(statement_timestamp() - min(created_at), interval '0')
+     FROM launches HAVING count(*) > 0)
 """
 
 
@@ -54,10 +61,13 @@ class Backlog:
     pending_deliveries: int
     oldest_pending: timedelta | None
     """Age of the oldest pending delivery among the first that are due; None without any."""
+    pending_launches: int
+    oldest_launch: timedelta | None
+    """The same of launches."""
 
 
 async def measure_backlog(database: Database, *, limit: int = COUNTED_EXACTLY) -> Backlog:
-    """Measure all of it in one statement that reads at most three times `limit` rows.
+    """Measure all of it in one statement that reads at most four times `limit` rows.
 
     Raises DatabaseUnavailable.
     """
@@ -66,12 +76,15 @@ async def measure_backlog(database: Database, *, limit: int = COUNTED_EXACTLY) -
         await connection.execute(WALK_IN_ORDER)
         cursor = await connection.execute(BACKLOG, {"limit": limit})
         [row] = await cursor.fetchall()
-    waits, waits_guess, events, events_guess, pending, pending_guess, oldest = row
+    waits, waits_guess, events, events_guess, pending, pending_guess, oldest, *of_launches = row
+    launches, launches_guess, oldest_launch = of_launches
     return Backlog(
         open_waits=_count(waits, waits_guess, limit),
         available_events=_count(events, events_guess, limit),
         pending_deliveries=_count(pending, pending_guess, limit),
         oldest_pending=oldest,
+        pending_launches=_count(launches, launches_guess, limit),
+        oldest_launch=oldest_launch,
     )
 
 

@@ -183,10 +183,10 @@ def _dispatcher(ground: _Ground) -> Dispatcher:
 
 
 def _launcher(ground: _Ground) -> Launcher:
-    settings = ground.settings
+    settings, observation = ground.settings, ground.observation
     return Launcher(
-        LaunchStore(ground.database, ground.owner, settings.delivery_lease),
-        TemporalStarter(ground.temporal, settings.signal_timeout),
+        observation.launches(LaunchStore(ground.database, ground.owner, settings.delivery_lease)),
+        observation.starter(TemporalStarter(ground.temporal, settings.signal_timeout)),
         LaunchLimits(concurrency=settings.delivery_concurrency, backoff=ground.backoff),
     )
 

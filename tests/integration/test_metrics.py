@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -20,15 +20,11 @@ from redis import Redis
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from ingress.backlog import StreamBacklogs, StreamsUnavailable
-from ingress.entry import StreamName
-from ingress.redis_connection import connect_redis
-from routing.backlog import measure_backlog
-from routing.database import Database
-from routing.matching import Matcher
+from routing.triggers import apply_triggers
 from routing.waits import Waits
-from tests.builders import a_wait, incoming
+from tests.builders import a_wait
 from tests.conftest import TemporalTarget
+from tests.integration.launches import a_trigger
 from tests.waiting import wait_until
 from tests.workflows import Collector
 from worker.composition import Service, compose
@@ -173,6 +169,40 @@ async def test_an_event_on_its_way_to_a_workflow_is_counted_at_every_stage(
     assert value("pointsman_outbox_deliveries") == 0
 
 
+async def test_a_launch_is_counted_and_measured_from_the_event_to_the_start(
+    settings: Settings, shown: Shown
+) -> None:
+    await apply_triggers(shown.service.database, [a_trigger()], actor="test")
+    publish(settings, event_type="CLIENT_CREATED")
+
+    await wait_until(
+        lambda: shown.value("pointsman_launches_total", state="launched", reason=""),
+        description="the launch is counted",
+    )
+    samples = await shown.samples()
+
+    assert samples["pointsman_launch_age_seconds_count", frozenset()] == 1
+    assert samples["pointsman_stage_seconds_count", of_stage("start")] == 1
+
+
+async def test_launches_that_do_not_get_through_show_as_a_backlog_with_its_age(
+    settings: Settings,
+) -> None:
+    away = settings.model_copy(update={"temporal_namespace": f"missing-{uuid.uuid4().hex}"})
+
+    async with running(away) as shown:
+        await apply_triggers(shown.service.database, [a_trigger()], actor="test")
+        publish(settings, event_type="CLIENT_CREATED")
+
+        for name in ("pointsman_outbox_launches", "pointsman_outbox_launches_oldest_seconds"):
+            await wait_until(partial(shown.value, name), description=name)
+        retried = await shown.value(
+            "pointsman_launches_total", state="retried", reason="namespace_not_found"
+        )
+
+    assert retried > 0
+
+
 async def test_no_label_and_no_health_page_shows_what_came_from_outside(
     settings: Settings, shown: Shown
 ) -> None:
@@ -220,6 +250,7 @@ async def test_a_service_with_all_its_servers_is_ready_and_turning(shown: Shown)
         "api",
         "consumer",
         "delivery",
+        "launcher",
         "observer",
         "reconciler",
         "retention",
@@ -294,85 +325,6 @@ async def test_other_paths_and_methods_are_refused(shown: Shown) -> None:
 
     assert (missing, posted.status_code) == (404, 405)
     assert posted.headers["allow"] == "GET, HEAD"
-
-
-async def test_the_backlog_of_a_stream_is_measured(redis_url: str, stream_name: str) -> None:
-    backlogs = StreamBacklogs(
-        lambda: connect_redis(redis_url, block=BLOCK), [StreamName(stream_name)], "group"
-    )
-    with Redis.from_url(redis_url) as redis:
-        [nothing] = await backlogs.measure()
-        redis.xgroup_create(stream_name, "group", id="0", mkstream=True)
-        long_ago = int(redis.time()[0]) - 100
-        for number in range(5):
-            redis.xadd(stream_name, {"number": number}, id=f"{long_ago * 1000}-{number + 1}")
-        redis.xreadgroup("group", "consumer", {stream_name: ">"}, count=2)
-        redis.xadd(f"{stream_name}:dlq", {"dlq_reason": "poison"})
-
-        [found] = await backlogs.measure()
-        await backlogs.aclose()
-
-    assert (nothing.length, nothing.unread, nothing.oldest_pending) == (0, 0, None)
-    assert (found.length, found.unread, found.pending, found.dead_letters) == (5, 3, 2, 1)
-    assert found.oldest_pending is not None
-    assert timedelta(seconds=99) <= found.oldest_pending < timedelta(seconds=160)
-    assert found.oldest_unread is not None
-    assert timedelta(seconds=99) <= found.oldest_unread < timedelta(seconds=160)
-
-
-async def test_entries_that_were_trimmed_unread_are_counted(
-    redis_url: str, stream_name: str
-) -> None:
-    backlogs = StreamBacklogs(
-        lambda: connect_redis(redis_url, block=BLOCK), [StreamName(stream_name)], "group"
-    )
-    with Redis.from_url(redis_url) as redis:
-        redis.xgroup_create(stream_name, "group", id="0", mkstream=True, entries_read=0)
-        for number in range(5):
-            redis.xadd(stream_name, {"number": number})
-        redis.xtrim(stream_name, maxlen=2, approximate=False)
-
-        [found] = await backlogs.measure()
-        await backlogs.aclose()
-
-    assert found.trimmed_unread == 3
-
-
-async def test_a_redis_that_is_away_is_said_to_be() -> None:
-    nowhere = StreamBacklogs(
-        lambda: connect_redis("redis://127.0.0.1:1", block=BLOCK), [StreamName("s")], "group"
-    )
-
-    with pytest.raises(StreamsUnavailable):
-        await nowhere.measure()
-    await nowhere.aclose()
-
-
-async def test_the_backlog_of_the_tables_is_exact_while_it_is_little(
-    database: Database, matcher: Matcher, waits: Waits
-) -> None:
-    await waits.register([a_wait(key="7"), a_wait(key="7"), a_wait(key="8")])
-    await matcher.record([incoming(key="7"), incoming(key="9")])
-
-    found = await measure_backlog(database)
-
-    assert (found.open_waits, found.available_events, found.pending_deliveries) == (3, 2, 2)
-    assert found.oldest_pending is not None
-    assert found.oldest_pending >= timedelta()
-
-
-async def test_the_backlog_of_the_tables_is_estimated_beyond_its_limit(
-    database: Database, waits: Waits
-) -> None:
-    await waits.register([a_wait(key=f"key-{number}") for number in range(50)])
-    before = await measure_backlog(database, limit=10)
-    async with database.transaction() as connection:
-        await connection.execute("ANALYZE workflow_run_waits")
-
-    after = await measure_backlog(database, limit=10)
-
-    assert (before.open_waits, after.open_waits) == (10, 50)
-    assert replace(after, open_waits=0).pending_deliveries == 0
 
 
 async def _is(value: Any, wanted: float) -> bool:

@@ -59,13 +59,22 @@ def _print(found: dict[str, Any]) -> None:
     if found["backlog"] is not None:
         backlog = found["backlog"]
         print_table(
-            ("open waits", "buffered events", "pending deliveries", "oldest of them"),
+            (
+                "open waits",
+                "buffered events",
+                "pending deliveries",
+                "oldest of them",
+                "pending launches",
+                "oldest of these",
+            ),
             [
                 (
                     backlog["open_waits"],
                     backlog["available_events"],
                     backlog["pending_deliveries"],
                     _age(backlog["oldest_pending"]),
+                    backlog["pending_launches"],
+                    _age(backlog["oldest_launch"]),
                 )
             ],
         )

@@ -81,7 +81,8 @@ STAGE: Final = Metric(
     Kind.HISTOGRAM,
     "Duration of one step: `read` (waiting for entries included; reads that bring nothing are not "
     "counted), `resolve` (decoding included), `record`, `ack` per batch; `hand_over` (waiting for "
-    "room in delivery included) per batch; `signal` per delivery; `claim`, `settle` per batch.",
+    "room in delivery included) per batch; `signal` per delivery; `claim`, `settle` per batch; "
+    "`start` per launch.",
     ("stage",),
     FAST,
     shown_by="roles consumer, delivery, api",
@@ -118,6 +119,23 @@ IN_MEMORY: Final = Metric(
 )
 IN_FLIGHT: Final = Metric(
     "pointsman_signals_in_flight", Kind.GAUGE, "Calls to Temporal under way.", shown_by=SENDING
+)
+LAUNCHES: Final = Metric(
+    "pointsman_launches_total",
+    Kind.COUNTER,
+    "Attempts to launch that were written back; `state` is `launched` (with the reason "
+    "`already_started` when the workflow id was taken), `retried` or `dead`.",
+    ("state", "reason"),
+    shown_by=SENDING,
+)
+LAUNCH_AGE: Final = Metric(
+    "pointsman_launch_age_seconds",
+    Kind.HISTOGRAM,
+    "From the recording of an event to the start of its workflow, for launches that went through. "
+    "Compares the clocks of this process and of Postgres.",
+    (),
+    SLOW,
+    shown_by=SENDING,
 )
 WAITS_REGISTERED: Final = Metric(
     "pointsman_waits_registered_total",
@@ -158,6 +176,18 @@ OUTBOX: Final = Metric(
 )
 OUTBOX_AGE: Final = Metric(
     "pointsman_outbox_oldest_seconds",
+    Kind.GAUGE,
+    "Age of the oldest of them (of the first 10,000 that are due); 0 without any.",
+    shown_by=SWEEPING,
+)
+LAUNCH_OUTBOX: Final = Metric(
+    "pointsman_outbox_launches",
+    Kind.GAUGE,
+    "Launches that are pending in the database; above 10,000 an estimate.",
+    shown_by=SWEEPING,
+)
+LAUNCH_OUTBOX_AGE: Final = Metric(
+    "pointsman_outbox_launches_oldest_seconds",
     Kind.GAUGE,
     "Age of the oldest of them (of the first 10,000 that are due); 0 without any.",
     shown_by=SWEEPING,
@@ -216,7 +246,7 @@ DEPENDENCY: Final = Metric(
 SILENT: Final = Metric(
     "pointsman_loop_silent_seconds",
     Kind.GAUGE,
-    "How long ago a loop came by (such as `consumer`, `delivery`, `worker`, `api`, `sweeper`).",
+    "How long ago a loop came by (such as `consumer`, `delivery`, `launcher`, `worker`, `api`).",
     ("loop",),
 )
 SILENCE_LIMIT: Final = Metric(

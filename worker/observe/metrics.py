@@ -18,6 +18,7 @@ from ingress.entry import StreamName
 from routing.backlog import Backlog
 from routing.delivery_store import DeliveryStatus, Settlement
 from routing.incoming import Recorded, RejectedEntry
+from routing.launches import LaunchEnd, LaunchStatus
 from worker.observe import catalogue
 from worker.observe.catalogue import Metric
 from worker.observe.dependencies import DependencyState
@@ -34,6 +35,13 @@ DEAD_REASONS: Final = (
     Reason.PAYLOAD_TOO_LARGE,
     Reason.INVALID_TARGET,
 )
+DEAD_LAUNCH_REASONS: Final = (Reason.PAYLOAD_TOO_LARGE, Reason.INVALID_TARGET)
+_LAUNCH_STATES: Final = {
+    LaunchStatus.LAUNCHED: "launched",
+    LaunchStatus.PENDING: "retried",
+    LaunchStatus.DEAD: "dead",
+    LaunchStatus.SKIPPED: "skipped",
+}
 
 
 class Metrics:
@@ -54,6 +62,8 @@ class Metrics:
         self._ages = self._histogram(catalogue.DELIVERY_AGE)
         self._in_memory = self._gauge(catalogue.IN_MEMORY)
         self.in_flight = self._gauge(catalogue.IN_FLIGHT)
+        self._launches = self._counter(catalogue.LAUNCHES)
+        self._launch_ages = self._histogram(catalogue.LAUNCH_AGE)
         self._registered = self._counter(catalogue.WAITS_REGISTERED)
         self._closed = self._counter(catalogue.WAITS_CLOSED)
         self._expired = self._counter(catalogue.EXPIRED)
@@ -108,6 +118,14 @@ class Metrics:
             if count > 0:
                 self._deliveries.labels(state, _text(reason)).inc(count)
 
+    def launches_settled(self, ends: Iterable[LaunchEnd], now: float) -> None:
+        """Attempts to launch were written back; `now` is in seconds since the epoch."""
+        for end in ends:
+            self._launches.labels(_LAUNCH_STATES[end.status], _text(end.reason)).inc()
+            if end.status is LaunchStatus.LAUNCHED:
+                age = now - end.launch.received_at.timestamp()
+                self._launch_ages.observe(max(0.0, age))
+
     def waits_registered(self, count: int, looked_back: int) -> None:
         """Waits were registered, and took so many events by their look-backs."""
         self._registered.inc(count)
@@ -161,6 +179,9 @@ class Metrics:
         self._deliveries.labels("delivered", "")
         for reason in DEAD_REASONS:
             self._deliveries.labels("dead", reason.value)
+        self._launches.labels("launched", "")
+        for reason in DEAD_LAUNCH_REASONS:
+            self._launches.labels("dead", reason.value)
 
     def _counter(self, metric: Metric) -> Counter:
         return Counter(metric.name, metric.meaning, metric.labels, registry=self.registry)
@@ -186,6 +207,8 @@ class StoredGauges:
         self._events = gauge(catalogue.BUFFERED)
         self._outbox = gauge(catalogue.OUTBOX)
         self._outbox_age = gauge(catalogue.OUTBOX_AGE)
+        self._launches = gauge(catalogue.LAUNCH_OUTBOX)
+        self._launches_age = gauge(catalogue.LAUNCH_OUTBOX_AGE)
 
     def show(self, backlog: Backlog) -> None:
         """Set all of it."""
@@ -193,6 +216,8 @@ class StoredGauges:
         self._events.set(backlog.available_events)
         self._outbox.set(backlog.pending_deliveries)
         self._outbox_age.set(_seconds(backlog.oldest_pending))
+        self._launches.set(backlog.pending_launches)
+        self._launches_age.set(_seconds(backlog.oldest_launch))
 
 
 class StreamGauges:

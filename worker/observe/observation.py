@@ -19,6 +19,8 @@ from routing.backlog import measure_backlog
 from routing.database import Database
 from routing.dispatch import Deliveries
 from routing.faults import RoutingError
+from routing.launcher import Launches
+from routing.launches import Starter
 from routing.signalling import Signaller
 from routing.wakeups import LISTENS
 from worker.activities import WaitBook
@@ -33,11 +35,13 @@ from worker.observe.metrics import Metrics
 from worker.observe.observed import (
     ObservedDeadLetters,
     ObservedDeliveries,
+    ObservedLaunches,
     ObservedLedger,
     ObservedRules,
     ObservedSignaller,
     ObservedSink,
     ObservedSource,
+    ObservedStarter,
     ObservedWaits,
 )
 from worker.operator_error import OperatorError
@@ -69,9 +73,9 @@ class Observation:
         # The longest that a healthy loop may be silent: two of its longest steps, one failing.
         slow = settings.statement_timeout + settings.backoff_maximum
         self._consumer = self._watch(Role.CONSUMER, "consumer", 2 * (settings.block + slow))
-        self._delivery = self._watch(
-            Role.DELIVERY, "delivery", 2 * (settings.signal_timeout + slow)
-        )
+        sending = 2 * (settings.signal_timeout + slow)
+        self._delivery = self._watch(Role.DELIVERY, "delivery", sending)
+        self._launcher = self._watch(Role.DELIVERY, "launcher", sending)
         self._sweeper = self._watch(Role.SWEEPER, "sweeper", 2 * (settings.sweep_period + slow))
         walk = 2 * (settings.reconcile_period + slow + 20 * settings.signal_timeout)
         self._reconciler = self._watch(Role.SWEEPER, "reconciler", walk)
@@ -120,6 +124,14 @@ class Observation:
         """What the dispatcher signals with."""
         traced = signaller if self._tracing is None else self._tracing.signaller(signaller)
         return ObservedSignaller(traced, self.metrics, self._delivery)
+
+    def launches(self, launches: Launches) -> Launches:
+        """Where the launcher claims and settles."""
+        return ObservedLaunches(launches, self.metrics, self._launcher)
+
+    def starter(self, starter: Starter) -> Starter:
+        """What the launcher starts workflows with."""
+        return ObservedStarter(starter, self.metrics, self._launcher)
 
     def waits(self, waits: WaitBook) -> WaitBook:
         """Where the activities, and the API, register and close waits."""

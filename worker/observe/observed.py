@@ -17,6 +17,8 @@ from routing.delivery_store import Settlement
 from routing.dispatch import Deliveries
 from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
 from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
+from routing.launcher import Launches
+from routing.launches import Launch, LaunchEnd, LaunchResult, Starter
 from routing.signalling import Signaller, SignalResult
 from routing.waits import Registration, Wait
 from worker.activities import WaitBook
@@ -174,6 +176,43 @@ class ObservedSignaller:
         """See `Signaller.signal`."""
         with self._metrics.in_flight.track_inprogress(), _timed(self._metrics, "signal"):
             result = await self._signaller.signal(delivery)
+        self._heartbeat.beat()
+        return result
+
+
+class ObservedLaunches:
+    """Where launches are leased from and settled."""
+
+    def __init__(self, launches: Launches, metrics: Metrics, heartbeat: Heartbeat) -> None:
+        self._launches = launches
+        self._metrics = metrics
+        self._heartbeat = heartbeat
+
+    async def claim(self, count: int) -> Sequence[Launch]:
+        """See `Launches.claim`."""
+        self._heartbeat.beat()
+        return await self._launches.claim(count)
+
+    async def settle(self, ends: Sequence[LaunchEnd]) -> Sequence[LaunchEnd]:
+        """See `Launches.settle`."""
+        self._heartbeat.beat()
+        dead = await self._launches.settle(ends)
+        self._metrics.launches_settled(ends, time.time())
+        return dead
+
+
+class ObservedStarter:
+    """Starts workflows."""
+
+    def __init__(self, starter: Starter, metrics: Metrics, heartbeat: Heartbeat) -> None:
+        self._starter = starter
+        self._metrics = metrics
+        self._heartbeat = heartbeat
+
+    async def start(self, launch: Launch) -> LaunchResult:
+        """See `Starter.start`."""
+        with _timed(self._metrics, "start"):
+            result = await self._starter.start(launch)
         self._heartbeat.beat()
         return result
 

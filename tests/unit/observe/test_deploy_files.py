@@ -83,6 +83,7 @@ def test_every_gauge_of_trouble_has_its_alert() -> None:
         "pointsman_stream_lag_seconds",
         "pointsman_stream_oldest_pending_seconds",
         "pointsman_outbox_oldest_seconds",
+        "pointsman_outbox_launches_oldest_seconds",
         "pointsman_dead_letters",
         "pointsman_stream_trimmed_unread_entries",
         "pointsman_loop_silent_seconds",

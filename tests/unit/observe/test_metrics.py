@@ -9,7 +9,16 @@ from correlation.reason import Outcome, Reason
 from ingress.backlog import StreamBacklog
 from ingress.entry import StreamName
 from routing.delivery_store import DeliveryStatus, Settlement
-from routing.incoming import Delivery, Origin, Recorded, RecordedEvent, RejectedEntry
+from routing.incoming import (
+    Delivery,
+    Origin,
+    Recorded,
+    RecordedEvent,
+    RejectedEntry,
+    RunId,
+    WorkflowId,
+)
+from routing.launches import Launch, LaunchEnd, LaunchStatus
 from tests.builders import a_wait, an_event
 from worker.observe.catalogue import CATALOGUE, Kind, metrics_markdown
 from worker.observe.metrics import Metrics
@@ -40,6 +49,23 @@ def a_delivery() -> Delivery:
         payload_text="{}",
         received_at=datetime.now(UTC),
         created_at=datetime.now(UTC),
+    )
+
+
+def a_launch(*, received_at: datetime) -> Launch:
+    event = an_event()
+    return Launch(
+        tenant=event.tenant,
+        event_id=event.event_id,
+        trigger_id="onboarding",
+        workflow_id=WorkflowId("w"),
+        workflow_type="Onboarding",
+        task_queue="onboarding",
+        input_text=None,
+        event_name=event.name,
+        correlation_key=None,
+        payload_text="{}",
+        received_at=received_at,
     )
 
 
@@ -84,6 +110,36 @@ def test_a_delivery_that_is_dead_only_after_its_grace_counts_as_retried_until_th
     assert counted("dead", "run_closed") == 1
     assert counted("dead", "run_not_found") == 0
     assert counted("delivered", "") == 1
+
+
+def test_every_attempt_to_launch_is_counted_and_the_way_of_those_that_went_through_measured() -> (
+    None
+):
+    metrics = Metrics()
+    now = datetime.now(UTC)
+    launch = a_launch(received_at=now - timedelta(seconds=2))
+    run_id = RunId("r")
+
+    metrics.launches_settled(
+        [
+            LaunchEnd(launch, LaunchStatus.LAUNCHED, run_id=run_id),
+            LaunchEnd(launch, LaunchStatus.LAUNCHED, Reason.ALREADY_STARTED, run_id=run_id),
+            LaunchEnd(launch, LaunchStatus.PENDING, Reason.TEMPORAL_UNAVAILABLE),
+            LaunchEnd(launch, LaunchStatus.DEAD, Reason.INVALID_TARGET),
+        ],
+        now.timestamp(),
+    )
+
+    def counted(state: str, reason: str) -> float | None:
+        return value(metrics, "pointsman_launches_total", state=state, reason=reason)
+
+    assert counted("launched", "") == 1
+    assert counted("launched", "already_started") == 1
+    assert counted("retried", "temporal_unavailable") == 1
+    assert counted("dead", "invalid_target") == 1
+    assert counted("dead", "payload_too_large") == 0
+    assert value(metrics, "pointsman_launch_age_seconds_count") == 2
+    assert value(metrics, "pointsman_launch_age_seconds_sum") == 4
 
 
 def test_a_loss_of_unread_entries_stays_seen_when_redis_does_not_show_it_any_more() -> None:
