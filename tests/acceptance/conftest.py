@@ -1,16 +1,23 @@
-"""Settings for the command line: the run's servers, each test's own stream and database."""
+"""The command line and a watched service: the run's servers, a test's own stream and database."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from tests.acceptance.program import Pointsman
+import worker.cli
+from tests.acceptance.program import PREFIXES, Pointsman
+from tests.acceptance.site import Site
 from tests.conftest import TemporalTarget
 from tests.databases import drop_database
 
@@ -41,3 +48,48 @@ def empty_database_url(database_url: str) -> Iterator[str]:
     url = urlunsplit(urlsplit(database_url)._replace(path=f"/{name}"))
     yield url
     drop_database(url, database_url)
+
+
+@pytest.fixture
+def site(
+    pointsman: Pointsman, tmp_path: Path, redis_url: str, database_url: str, stream_name: str
+) -> Site:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('INVOICE_PAID = "invoice.id"\n')
+    settings = {
+        "POINTSMAN_HTTP_PORT": "0",
+        "POINTSMAN_METRICS_PORT": "0",
+        "POINTSMAN_LOG_LEVEL": "debug",
+        "POINTSMAN_LOG_FORMAT": "json",
+        "POINTSMAN_RULES_FILE": str(rules),
+        "POINTSMAN_OBSERVE_PERIOD": "200ms",
+    }
+    passwords = {urlsplit(url).password for url in (redis_url, database_url)}
+    return Site(
+        pointsman.with_settings(**settings),
+        tmp_path / "service.log",
+        redis_url,
+        stream_name,
+        frozenset(filter(None, passwords)),
+    )
+
+
+@pytest.fixture
+def command(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """A command of this very process, which spares each of many its start; all that it says."""
+    for name in [name for name in os.environ if name.startswith(PREFIXES)]:
+        monkeypatch.delenv(name)
+
+    def run(*arguments: str, **settings: str) -> str:
+        for name, text in {**site.pointsman.settings, **settings}.items():
+            monkeypatch.setenv(name, text)
+        monkeypatch.setattr(sys, "argv", ["pointsman", *arguments])
+        # In a thread: the test has a running loop already.
+        with ThreadPoolExecutor(1) as thread, contextlib.suppress(SystemExit):
+            thread.submit(worker.cli.main).result()
+        said = capsys.readouterr()
+        return said.out + said.err
+
+    return run

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -23,10 +17,9 @@ import worker.cli
 from correlation.reason import Reason
 from ingress.dead_letters import RedisDeadLetters
 from ingress.entry import Entry, EntryId, StreamName
-from tests.acceptance.program import PREFIXES, Pointsman
+from tests.acceptance.site import CANARY, Site, addresses, logged
 from tests.waiting import wait_until
 
-CANARY: Final = "canary-5f1d0c7e"
 SECRETS: Final = {
     "apiKey": CANARY,
     "card": {"access_token": [CANARY, {"n": CANARY}]},
@@ -44,65 +37,6 @@ UNREACHABLE: Final = {
 }
 RUNNING: Final = {"run", "dev", "demo"}
 """Commands that go on until they are told to stop."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """A service that has taken secrets in every way there is, and what it says of them."""
-
-    pointsman: Pointsman
-    log: Path
-    redis_url: str
-    stream: str
-    passwords: frozenset[str]
-
-    def leaks(self, text: str, *further: str) -> list[str]:
-        return sorted(word for word in {CANARY, *self.passwords, *further} if word in text)
-
-
-@pytest.fixture
-def site(
-    pointsman: Pointsman, tmp_path: Path, redis_url: str, database_url: str, stream_name: str
-) -> Site:
-    rules = tmp_path / "rules.toml"
-    rules.write_text('INVOICE_PAID = "invoice.id"\n')
-    settings = {
-        "POINTSMAN_HTTP_PORT": "0",
-        "POINTSMAN_METRICS_PORT": "0",
-        "POINTSMAN_LOG_LEVEL": "debug",
-        "POINTSMAN_LOG_FORMAT": "json",
-        "POINTSMAN_RULES_FILE": str(rules),
-        "POINTSMAN_OBSERVE_PERIOD": "200ms",
-    }
-    passwords = {urlsplit(url).password for url in (redis_url, database_url)}
-    return Site(
-        pointsman.with_settings(**settings),
-        tmp_path / "service.log",
-        redis_url,
-        stream_name,
-        frozenset(filter(None, passwords)),
-    )
-
-
-@pytest.fixture
-def command(
-    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """A command of this very process, which spares each of many its start; all that it says."""
-    for name in [name for name in os.environ if name.startswith(PREFIXES)]:
-        monkeypatch.delenv(name)
-
-    def run(*arguments: str, **settings: str) -> str:
-        for name, text in {**site.pointsman.settings, **settings}.items():
-            monkeypatch.setenv(name, text)
-        monkeypatch.setattr(sys, "argv", ["pointsman", *arguments])
-        # In a thread: the test has a running loop already.
-        with ThreadPoolExecutor(1) as thread, contextlib.suppress(SystemExit):
-            thread.submit(worker.cli.main).result()
-        said = capsys.readouterr()
-        return said.out + said.err
-
-    return run
 
 
 async def take_in(site: Site) -> None:
@@ -125,20 +59,6 @@ async def take_in(site: Site) -> None:
     )
     await letters.set_aside(entry, Reason.POISON, "refused")
     await letters.aclose()
-
-
-def logged(log: Path, event: str) -> dict[str, Any]:
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    return next((line for line in lines if line["event"] == event), {})
-
-
-async def addresses(log: Path) -> tuple[str, str]:
-    """Of the API, and of the metrics."""
-    api = await wait_until(lambda: logged(log, "api.served"), description="API", timeout=90)
-    shown = await wait_until(
-        lambda: logged(log, "observation.served"), description="metrics", timeout=90
-    )
-    return f"http://{api['host']}:{api['port']}", str(shown["address"])
 
 
 def commands() -> Iterator[tuple[str, ...]]:
