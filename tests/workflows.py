@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from temporalio import workflow
@@ -41,3 +42,16 @@ class Collector:
     @workflow.query
     def seen(self) -> list[dict[str, Any]]:
         return self.events
+
+
+@workflow.defn
+class Unmoved:
+    """Completes when it is asked to cancel."""
+
+    @workflow.run
+    async def run(self) -> str:
+        try:
+            await workflow.wait_condition(lambda: False)
+        except asyncio.CancelledError:
+            return "done all the same"
+        raise AssertionError("nobody ends the wait")

@@ -6,7 +6,8 @@ import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,15 +16,17 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from routing.database import DatabaseLimits, open_database
-from routing.run_controls import RunControls
+from routing.database import Database, DatabaseLimits, open_database
+from routing.run_controls import Control, ControlOrder, Done, NotTaken, RunControls, Taken
+from routing.run_reconcile import RunKey, RunReconciler
+from routing.runs import find_runs
 from routing.temporal_runs import TemporalRun
 from routing.tokens import Scope
 from tests.builders import a_wait
 from tests.conftest import TemporalTarget
 from tests.integration.api.caller import Api, FakeDeadLetters, open_api
 from tests.rows import execute, one_row
-from tests.workflows import Collector
+from tests.workflows import Collector, Unmoved
 from worker.api.parts import Parts
 from worker.embedded import Part, embedded_servers
 
@@ -224,18 +227,57 @@ async def test_another_tenants_run_is_not_there(
     await handle.terminate()
 
 
+@dataclass(frozen=True)
+class SlowAnswer:
+    """Temporal's real answer, which comes when the run has completed and everybody knows it."""
+
+    inner: TemporalRun
+    database: Database
+    run: WorkflowHandle[Any, Any]
+
+    async def ask(self, run: RunKey, order: ControlOrder, request_id: str) -> Taken | NotTaken:
+        answer = await self.inner.ask(run, order, request_id)
+        await self.run.result()
+        reconciler = RunReconciler(self.database, self.inner, grace=timedelta(0))
+        async for _ in reconciler.walk():
+            pass
+        return answer
+
+
 async def test_a_cancel_that_races_completion_never_writes_over_the_end(
     api: Api, client: Client, temporal: TemporalTarget, database_url: str
 ) -> None:
+    handle = await client.start_workflow(
+        Unmoved.run, id=f"unmoved-{uuid.uuid4()}", task_queue=temporal.task_queue
+    )
+    await api.register(a_wait(workflow_id=handle.id, run_id=handle.first_execution_run_id))
+    port = SlowAnswer(TemporalRun(client), api.database, handle)
+    async with api.database.transaction() as connection:
+        [run] = await find_runs(connection, ["acme"], str(handle.first_execution_run_id))
+    order = ControlOrder(control=Control.CANCEL, actor="test", reason="ordered twice")
+
+    async with Worker(client, task_queue=temporal.task_queue, workflows=[Unmoved]):
+        end = await RunControls(api.database, port).carry_out(run, order)
+
+    assert isinstance(end, Done)
+    ended = one_row(database_url, "SELECT status, closed_at IS NOT NULL FROM workflow_runs")
+    assert ended == ("completed", True)
+
+
+async def test_a_cancel_that_comes_after_completion_is_refused_and_the_end_stands(
+    api: Api, client: Client, temporal: TemporalTarget, database_url: str
+) -> None:
     handle = await a_run(api, client, temporal)
-    execute(database_url, "UPDATE workflow_runs SET status = 'completed', closed_at = now()")
     operator = await api.caller(Scope.OPERATE)
 
-    # Temporal takes it, for the run has not ended there: the projection is ahead in this test.
+    async with Worker(client, task_queue=temporal.task_queue, workflows=[Collector]):
+        await handle.signal(Collector.end)
+        await handle.result()
+    # Nobody has told the projection: it still says that the run goes on.
     answered = await ask(operator, handle.first_execution_run_id, "cancel")
 
-    assert answered.status_code == 200
-    assert standing(database_url)[0] == "completed"
+    assert (answered.status_code, answered.json()["reason"]) == (409, "run_closed")
+    assert standing(database_url) == UNTOUCHED
 
 
 @pytest.mark.parametrize(
