@@ -188,3 +188,14 @@ SELECT action_id, actor, action, reason, detail, at FROM workflow_operator_actio
 WHERE tenant_id = %(tenant)s AND target_kind = 'run' AND target_id = %(run_id)s
 ORDER BY at DESC LIMIT %(limit)s
 """
+
+# Of several runs, each probed by itself. Index: the same.
+ACTIONS_OF_RUNS: Final = """
+SELECT i.run_id, a.* FROM unnest(%(run_ids)s::text[]) AS i (run_id)
+CROSS JOIN LATERAL (
+    SELECT actor, action, reason, detail, at FROM workflow_operator_actions
+    WHERE tenant_id = %(tenant)s AND target_kind = 'run' AND target_id = i.run_id
+    ORDER BY at DESC LIMIT %(limit)s
+) AS a
+ORDER BY a.at DESC LIMIT %(limit)s
+"""

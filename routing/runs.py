@@ -18,6 +18,7 @@ from routing.paging import Cursor, Page, page_of, parts_of, tenants_among
 from routing.run_records import RunLine, RunQuery
 from routing.run_statements import (
     ACTIONS_OF_RUN,
+    ACTIONS_OF_RUNS,
     ALL_RUN_TENANTS,
     EVENTS_OF_RUN,
     PAGE_OF_RUNS,
@@ -103,6 +104,16 @@ async def run_story(connection: Connection, run: RunLine) -> RunStory:
         actions=actions,
         timeline=sorted(moments, key=lambda moment: moment.at),
     )
+
+
+async def actions_of_runs(
+    connection: Connection, tenant: str, run_ids: Sequence[str]
+) -> Sequence[dict[str, Any]]:
+    """What operators asked of the runs, the newest first, at most a hundred."""
+    cursor = connection.cursor(row_factory=dict_row)
+    parameters = {"tenant": tenant, "run_ids": list(run_ids), "limit": SHOWN}
+    await cursor.execute(ACTIONS_OF_RUNS, parameters)
+    return await cursor.fetchall()
 
 
 def _of_run(run: RunLine) -> Iterator[Moment]:

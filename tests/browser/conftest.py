@@ -24,6 +24,7 @@ from ingress.redis_connection import connect_redis
 from routing.database import DatabaseLimits, open_database
 from routing.gate import Backoff
 from routing.matching import Matcher, Matching
+from routing.run_controls import NoTemporal, RunPort
 from routing.tokens import Scope, create_token
 from tests.browser.scene import RULES, set_scene
 from tests.running import in_background
@@ -120,6 +121,12 @@ def further_settings() -> dict[str, Any]:
     return {}
 
 
+@pytest.fixture
+def run_port() -> RunPort:
+    """Who is asked to control runs; a module whose runs are real may have its own."""
+    return NoTemporal()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One for all tests; each opens contexts of its own in it."""
@@ -129,7 +136,11 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def console(
-    browser: Browser, database_url: str, redis_url: str, further_settings: dict[str, Any]
+    browser: Browser,
+    database_url: str,
+    redis_url: str,
+    further_settings: dict[str, Any],
+    run_port: RunPort,
 ) -> AsyncIterator[Console]:
     async with AsyncExitStack() as stack:
         settings = Settings(
@@ -147,7 +158,16 @@ async def console(
         streams = StreamBacklogs(connect, [StreamName(s) for s in settings.stream], settings.group)
         stack.push_async_callback(streams.aclose)
         matcher = Matcher(database, Matching(owner="api"))
-        parts = make_parts(settings, database, matcher, NoSink(), lambda: RULES, desk, streams)
+        parts = make_parts(
+            settings,
+            database,
+            matcher,
+            NoSink(),
+            lambda: RULES,
+            desk,
+            streams,
+            runs=run_port,
+        )
         await set_scene(database, letters)
         address = await _serve(stack, parts)
         opened = Console(address, parts, browser, [])

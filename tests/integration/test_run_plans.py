@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from routing.run_statements import (
+    ACTIONS_OF_RUNS,
     FOLLOW_CONTROL,
     OPEN_RUNS,
     PAGE_OF_RUNS,
@@ -26,6 +27,12 @@ SELECT 'acme', 'w-' || n, 'run-' || n, 'running', now() - n * interval '1 second
        CASE WHEN n % 50 <> 0 THEN now() END, now()
 FROM generate_series(1, 20000) AS n;
 ANALYZE workflow_runs
+"""
+FILL_ACTIONS: Final = """
+INSERT INTO workflow_operator_actions (tenant_id, action_id, actor, action, target_kind, target_id,
+    detail, at)
+SELECT 'acme', 'action-' || n, 'ada', 'cancel_run', 'run', 'run-' || n, '{}', now()
+FROM generate_series(1, 20000) AS n
 """
 NUMBERS: Final = range(1, 6)
 
@@ -92,3 +99,12 @@ def test_a_page_of_runs_is_read_along_the_list_and_one_run_by_its_id(
 
     assert "started_at" in conditions(page, "workflow_runs_listed")
     assert "run_id = " in conditions(one, "workflow_runs_by_run")
+
+
+def test_what_operators_asked_is_found_by_the_runs(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(FILL_ACTIONS.encode())
+    wanted = {"tenant": "acme", "run_ids": [f"run-{n}" for n in NUMBERS], "limit": 100}
+
+    found = scans(connection, ACTIONS_OF_RUNS, wanted, "force_custom_plan")
+
+    assert "target_id = " in conditions(found, "workflow_operator_actions_by_target")

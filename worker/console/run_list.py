@@ -1,4 +1,4 @@
-"""The list of runs, cancelling one, and the triggers that launch them."""
+"""The list of runs, and the triggers that launch them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Final
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict
 
-from routing.run_controls import Control, ControlOrder, Refusal
 from routing.run_records import RunQuery, RunStatus
 from routing.runs import page_of_runs
 from routing.triggers import FROM_THE_BEGINNING, disable_trigger, find_trigger, list_triggers
 from worker.api.cursors import cursor_text, read_cursor
 from worker.api.reading import CursorText, Key, Text, not_found
-from worker.api.runs import Why, one_run, refused
+from worker.api.runs import Why
 from worker.api.triggers import trigger_cursor
 from worker.console.lists import list_page, narrowing
 from worker.console.rendering import page
@@ -66,19 +65,6 @@ async def show_runs(visit: Visiting) -> Response:
         filters={name: given.get(name, "") for name in KEPT},
         statuses=[status.value for status in RunStatus],
     )
-
-
-@router.post("/run/cancel")
-async def cancel_run(visit: Operating) -> Response:
-    """Temporal first; a refusal becomes a page that says what to do."""
-    wanted = _Order.model_validate(await form_fields(visit.request))
-    run = await one_run(visit.parts, visit.principal, wanted.id, wanted.of)
-    order = ControlOrder(control=Control.CANCEL, actor=visit.principal.actor, reason=wanted.reason)
-    end = await visit.parts.controls.carry_out(run, order)
-    if isinstance(end, Refusal):
-        raise refused(end)
-    visit.parts.sink.wake()
-    return go_to("/run", id=run.workflow_id, of=run.tenant, tenant=visit.tenant)
 
 
 @router.get("/triggers")

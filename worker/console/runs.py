@@ -17,7 +17,7 @@ from routing.audit_pages import (
 from routing.explain_records import RunExplanation
 from routing.explain_run import explain_run
 from routing.run_records import RunQuery
-from routing.runs import page_of_runs
+from routing.runs import actions_of_runs, page_of_runs
 from worker.api.reading import the_one
 from worker.console.rendering import page
 from worker.console.routes import console_router
@@ -45,8 +45,11 @@ async def show_run(visit: Visiting, id: str = "", of: str | None = None) -> Resp
     tenants |= {line.tenant for line in runs.lines}
     tenant = the_one(tenants, "workflow", several="a workflow")
     names = {(line.tenant, line.event_id): line.name for line in events.lines}
-    run_ids = [run.run_id for run in runs.lines]
-    run_ids += [wait.run_id for wait in waits.lines if wait.run_id]
+    named = [run.run_id for run in runs.lines]
+    named += [wait.run_id for wait in waits.lines if wait.run_id]
+    run_ids = list(dict.fromkeys(named))
+    async with visit.parts.reading([tenant]) as connection:
+        actions = await actions_of_runs(connection, tenant, run_ids)
     return page(
         "run.html",
         visit,
@@ -54,6 +57,7 @@ async def show_run(visit: Visiting, id: str = "", of: str | None = None) -> Resp
         tenant=tenant,
         run_id=run_ids[0] if run_ids else None,
         runs=runs.lines,
+        actions=actions,
         waits=waits.lines,
         open=[wait for wait in waits.lines if wait.status == "waiting"],
         deliveries=deliveries.lines,

@@ -56,6 +56,11 @@ class Visit:
         """Whether the person may change something by hand."""
         return self.principal.may(Scope.OPERATE)
 
+    @property
+    def may_administer(self) -> bool:
+        """Whether the person may end runs at once, and send them signals."""
+        return self.principal.may(Scope.ADMIN)
+
     def owner(self, tenant: str | None) -> Sequence[str] | None:
         """Where an object is looked for; `tenant` is what its link says."""
         return self.principal.reach_of_object(tenant or None)
@@ -74,8 +79,17 @@ async def visit(request: Request, parts: PartsOf) -> Visit:
 
 async def operator_visit(request: Request, parts: PartsOf) -> Visit:
     """A dependency: a form sent from a page of ours by somebody who may operate."""
+    return await _acting(request, parts, Scope.OPERATE)
+
+
+async def administrator_visit(request: Request, parts: PartsOf) -> Visit:
+    """A dependency: the same of an administrator."""
+    return await _acting(request, parts, Scope.ADMIN)
+
+
+async def _acting(request: Request, parts: Parts, scope: Scope) -> Visit:
     found = await visit(request, parts)
-    _check_scope(found.principal, Scope.OPERATE)
+    _check_scope(found.principal, scope)
     await check_form(found)
     return found
 
@@ -202,4 +216,5 @@ def parts_from(request: Request) -> Parts:
 
 Visiting = Annotated[Visit, Depends(visit)]
 Operating = Annotated[Visit, Depends(operator_visit)]
+Administering = Annotated[Visit, Depends(administrator_visit)]
 Asking = Annotated[Visit, Depends(asking_visit)]

@@ -61,6 +61,61 @@ async def test_a_run_is_listed_shown_and_cancelled(api: Api, database_url: str) 
     assert one_row(database_url, "SELECT status FROM workflow_runs") == ("canceled",)
 
 
+async def test_an_administrator_signals_and_terminates_a_run(api: Api, database_url: str) -> None:
+    await api.register(a_wait(key="7", workflow_id="order-7", run_id="run-7"))
+    client = await visitor(api, Scope.ADMIN)
+    page = "/console/run?id=order-7"
+    target = {"id": "run-7", "of": "acme"}
+
+    no_json = await send(
+        client, page, "/console/run/signal", **target, signal="s", input="{", reason="try it"
+    )
+    signalled = await send(
+        client,
+        page,
+        "/console/run/signal",
+        **target,
+        signal="go<b>",
+        input="[1]",
+        reason="by phone",
+    )
+    shown = (await client.get(page)).text
+    terminated = await send(
+        client, page, "/console/run/terminate", **target, reason="stuck in a loop"
+    )
+    afterwards = (await client.get(page)).text
+
+    assert no_json.status_code == 422
+    assert "input is no JSON" in no_json.text
+    assert (signalled.status_code, terminated.status_code) == (303, 303)
+    assert "go&lt;b&gt;" in shown
+    assert "stuck in a loop" in afterwards
+    assert "Terminate run" not in afterwards
+    assert one_row(database_url, "SELECT status FROM workflow_runs") == ("terminated",)
+
+
+async def test_who_operates_is_neither_offered_nor_granted_what_administrators_do(
+    api: Api, database_url: str
+) -> None:
+    await api.register(a_wait(key="7", workflow_id="order-7", run_id="run-7"))
+    client = await visitor(api, Scope.OPERATE)
+    page = "/console/run?id=order-7"
+    order = {"id": "run-7", "of": "acme", "reason": "let me"}
+
+    shown = (await client.get(page)).text
+    refused = [
+        await send(client, page, "/console/run/terminate", **order),
+        await send(client, page, "/console/run/signal", **order, signal="go"),
+    ]
+
+    assert "Cancel run" in shown
+    assert "Terminate run" not in shown
+    assert "Send a signal" not in shown
+    assert [answered.status_code for answered in refused] == [403, 403]
+    assert one_row(database_url, "SELECT count(*) FROM workflow_operator_actions") == (0,)
+    assert one_row(database_url, "SELECT status FROM workflow_runs") == ("running",)
+
+
 async def test_who_may_only_read_is_offered_no_control(api: Api) -> None:
     await api.register(a_wait(key="7", workflow_id="order-7", run_id="run-7"))
     client = await visitor(api, Scope.READ)
