@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 HELD_FOR: Final = timedelta(seconds=5)
 GIVE_BACK_WITHIN: Final = timedelta(seconds=2)
+CROWD: Final = 16
+"""From so many signals under way on, what became of them is written back by the handful."""
 
 Target: TypeAlias = tuple[str, str]
 """(tenant, workflow id): deliveries to one target go out one after the other."""
@@ -90,7 +92,11 @@ class Dispatcher:
         self._ready: asyncio.Queue[Target] = asyncio.Queue()
         self._held: dict[Target, float] = {}
         self._write_back = WriteBack(
-            deliveries.settle, self._report, limits.backoff, name="deliveries"
+            deliveries.settle,
+            self._report,
+            limits.backoff,
+            name="deliveries",
+            crowded=lambda: self._gate.under_way >= CROWD,
         )
         self._to_claim = asyncio.Event()
         self._changed = asyncio.Event()

@@ -58,6 +58,11 @@ class Gate:
         """How many may be under way at once now."""
         return int(self._width)
 
+    @property
+    def under_way(self) -> int:
+        """How many are passing now."""
+        return self._under_way
+
     async def opened(self) -> None:
         """Wait until the gate is open."""
         while (pause := self._opens_at - self._clock()) > 0:  # noqa: ASYNC110  time, not an event
