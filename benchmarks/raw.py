@@ -121,5 +121,6 @@ async def signal_once(client: Client, workflow_id: str, argument: bytes) -> None
             input=Payloads(payloads=[payload]),
             identity="benchmark",
             request_id=hashlib.md5(argument, usedforsecurity=False).hexdigest(),
-        )
+        ),
+        retry=True,  # a server that is overrun for a while is slow, and no reason to give up
     )
