@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Annotated, Final
 
@@ -94,6 +96,14 @@ def _pointsman(
 def main() -> None:
     """The entry point. Exits with 2 for wrong settings or usage, with 1 for any other failure."""
     try:
+        _run()
+    except SystemExit as end:
+        _leave_native_threads(end)
+        raise
+
+
+def _run() -> None:
+    try:
         app()
     except Exception as error:
         failure = said_of(error)
@@ -103,3 +113,17 @@ def main() -> None:
         sys.exit(failure.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _leave_native_threads(end: SystemExit) -> None:
+    """End here where threads of Temporal's SDK may be at work; everything of ours is closed.
+
+    One that comes back from a call while the interpreter is taken down aborts the process: seen
+    as exit code -6 ("PyGILState_Release") after a command that had said all it had to say.
+    """
+    if "temporalio.bridge" not in sys.modules or isinstance(end.code, str):
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(end.code or 0)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import sys
 from datetime import datetime
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from typer.testing import CliRunner, Result
 from correlation.reason import Outcome
 from routing.audit_records import EventStory, RejectedRecord
 from routing.faults import DatabaseUnavailable, SchemaMismatch
-from worker.cli import app
+from worker.cli import app, main
 from worker.cli.failures import (
     MISCONFIGURED,
     OF_POSTGRES,
@@ -145,6 +148,25 @@ def test_an_exception_that_is_known_by_its_name_has_that_name(name: str) -> None
 
     assert issubclass(kind, BaseException)
     assert f"{kind.__module__}.{kind.__qualname__}" == name
+
+
+@pytest.mark.parametrize(("asked_temporal", "ended_early"), [(True, [2]), (False, [])])
+def test_a_command_that_used_temporals_sdk_leaves_its_threads_behind(
+    monkeypatch: pytest.MonkeyPatch, *, asked_temporal: bool, ended_early: list[int]
+) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setattr(sys, "argv", ["pointsman", "no-such-command"])
+    if asked_temporal:
+        monkeypatch.setitem(sys.modules, "temporalio.bridge", ModuleType("temporalio.bridge"))
+    else:
+        monkeypatch.delitem(sys.modules, "temporalio.bridge", raising=False)
+
+    with pytest.raises(SystemExit) as end:
+        main()
+
+    assert end.value.code == 2
+    assert codes == ended_early
 
 
 def test_a_bug_keeps_its_traceback() -> None:
