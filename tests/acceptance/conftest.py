@@ -88,7 +88,7 @@ def command(
         monkeypatch.setattr(sys, "argv", ["pointsman", *arguments])
         # In a thread: the test has a running loop already.
         with ThreadPoolExecutor(1) as thread, contextlib.suppress(SystemExit):
-            thread.submit(worker.cli.main).result()
+            thread.submit(worker.cli.carry_out).result()
         said = capsys.readouterr()
         return said.out + said.err
 

@@ -94,15 +94,19 @@ def _pointsman(
 
 
 def main() -> None:
-    """The entry point. Exits with 2 for wrong settings or usage, with 1 for any other failure."""
+    """The entry point of the program: carries out the command line and ends the process."""
     try:
-        _run()
+        carry_out()
     except SystemExit as end:
         _leave_native_threads(end)
         raise
 
 
-def _run() -> None:
+def carry_out() -> None:
+    """Carry out the command line; raises SystemExit.
+
+    Its code is 2 for wrong settings or usage, and 1 for any other failure.
+    """
     try:
         app()
     except Exception as error:
