@@ -17,11 +17,14 @@ from temporalio.worker import Worker
 from pointsman.contract import (
     CLOSE_WAIT,
     REGISTER_WAIT,
+    TASK_QUEUE,
     CloseWait,
     EventSignal,
     RegisterWait,
 )
+from tests.conftest import TemporalTarget
 from tests.integration.sdk_workflows import WORKFLOWS, Waiting
+from tests.namespaces import a_namespace
 from tests.sandbox import SandboxTriedOnce
 from tests.waiting import wait_until
 
@@ -104,6 +107,19 @@ class FakeService:
     def dispositions(self) -> list[tuple[str, str | None]]:
         """What workflows said of events and waits, in order."""
         return [(str(closing.disposition), closing.event_id) for closing in self.closed]
+
+
+@asynccontextmanager
+async def fake_service_alone(temporal: TemporalTarget) -> AsyncIterator[FakeService]:
+    """The stand-in on the service's own task queue, in a namespace that nobody else uses.
+
+    For workers of the examples, which use the task queues that their READMEs name.
+    """
+    client = await a_namespace(temporal)
+    service = FakeService(client, TASK_QUEUE)
+    activities = [service.register, service.close]
+    async with Worker(client, task_queue=TASK_QUEUE, activities=activities):
+        yield service
 
 
 @asynccontextmanager

@@ -17,18 +17,13 @@ from examples.worker import TASK_QUEUE, WORKFLOWS
 from pointsman import contract
 from tests.conftest import TemporalTarget
 from tests.go_example import BUILD_TIMEOUT_SECONDS, GO_TASK_QUEUE, build_go_example, go_worker
-from tests.integration.fake_service import FakeService
-from tests.namespaces import a_namespace
+from tests.integration.fake_service import FakeService, fake_service_alone
 from tests.sandbox import SandboxTriedOnce
 
 
 @pytest.fixture
 async def service(temporal: TemporalTarget) -> AsyncIterator[FakeService]:
-    """In a namespace of its own: the examples use the task queues that their README names."""
-    client = await a_namespace(temporal)
-    service = FakeService(client, contract.TASK_QUEUE)
-    activities = [service.register, service.close]
-    async with Worker(client, task_queue=contract.TASK_QUEUE, activities=activities):
+    async with fake_service_alone(temporal) as service:
         yield service
 
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
-from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
-from temporalio.worker import Worker
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from pointsman import contract
 from tests.conftest import TemporalTarget
-from tests.integration.fake_service import FakeService
+from tests.integration.awaited_invoice import (
+    assert_it_is_paid_expired_and_cancelled,
+    await_invoice,
+)
+from tests.integration.fake_service import FakeService, fake_service_alone
 from tests.java_example import (
     BUILD_TIMEOUT_SECONDS,
     TASK_QUEUE,
     build_java_example,
     java_worker,
 )
-from tests.namespaces import a_namespace
-from tests.waiting import wait_until
 
 # One of them builds it, whichever comes first.
 pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
@@ -35,49 +34,17 @@ async def java_example() -> Path:
 
 @pytest.fixture
 async def service(temporal: TemporalTarget) -> AsyncIterator[FakeService]:
-    client = await a_namespace(temporal)
-    service = FakeService(client, contract.TASK_QUEUE)
-    activities = [service.register, service.close]
-    async with Worker(client, task_queue=contract.TASK_QUEUE, activities=activities):
+    async with fake_service_alone(temporal) as service:
         yield service
-
-
-async def start(
-    service: FakeService, invoice: str, timeout_seconds: float
-) -> WorkflowHandle[Any, Any]:
-    argument = {"tenant": "acme", "invoice_id": invoice, "timeout_seconds": timeout_seconds}
-    return await service.client.start_workflow(
-        "AwaitInvoice", argument, id=f"await-{uuid4().hex}", task_queue=TASK_QUEUE
-    )
 
 
 async def test_a_workflow_in_java_waits_through_the_activities_and_the_signal_alone(
     java_example: Path, service: FakeService
 ) -> None:
+    service.failures_left = 1
+
     async with java_worker(java_example, service.client):
-        service.failures_left = 1
-        paid = await start(service, "I-1", 600)
-        wait = await service.wait_registered()
-        await service.signal(wait.model_copy(update={"wait_id": "another"}), "paid-0")
-        await service.signal(wait, "paid-1", amount=12)
-        assert await paid.result() == {"status": "paid", "event_id": "paid-1"}
-
-        expired = await start(service, "I-2", 0.5)
-        assert await expired.result() == {"status": "expired", "event_id": None}
-
-        cancelled = await start(service, "I-3", 600)
-        await wait_until(
-            lambda: "I-3" in [each.correlation_key for each in service.registered],
-            description="the third wait is registered",
-        )
-        await cancelled.cancel()
-        with pytest.raises(WorkflowFailureError) as failure:
-            await cancelled.result()
-
-    assert isinstance(failure.value.cause, CancelledError)
-    assert (wait.event_name, wait.lookback_seconds) == ("INVOICE_PAID", 600)
-    expected = [("accepted", "paid-1"), ("timed_out", None), ("cancelled", None)]
-    assert service.dispositions() == expected
+        await assert_it_is_paid_expired_and_cancelled(service, TASK_QUEUE)
 
 
 async def test_a_wait_that_is_refused_fails_the_workflow_in_java(
@@ -86,7 +53,7 @@ async def test_a_wait_that_is_refused_fails_the_workflow_in_java(
     service.refusal = ApplicationError("no such tenant", type="InvalidWait")
 
     async with java_worker(java_example, service.client):
-        refused = await start(service, "I-1", 600)
+        refused = await await_invoice(service, TASK_QUEUE, "I-1", 600)
         with pytest.raises(WorkflowFailureError) as failure:
             await refused.result()
 
@@ -98,7 +65,7 @@ async def test_a_wait_in_java_is_taken_over_by_another_worker(
     java_example: Path, service: FakeService
 ) -> None:
     async with java_worker(java_example, service.client):
-        paid = await start(service, "I-1", 600)
+        paid = await await_invoice(service, TASK_QUEUE, "I-1", 600)
         wait = await service.wait_registered()
 
     async with java_worker(java_example, service.client):
