@@ -91,9 +91,6 @@ async def test_an_administrator_signals_a_run_then_terminates_it(
 async def asked_of(run: WorkflowHandle[Any, Any]) -> list[str]:
     """What Temporal's own history says that the run was asked."""
     kinds = ("signaled", "terminated", "cancel_requested")
-    return [
-        kind
-        for event in (await run.fetch_history()).events
-        for kind in kinds
-        if event.HasField(f"workflow_execution_{kind}_event_attributes")  # type: ignore[arg-type]
-    ]
+    asked = {f"workflow_execution_{kind}_event_attributes": kind for kind in kinds}
+    happened = [event.WhichOneof("attributes") for event in (await run.fetch_history()).events]
+    return [asked[name] for name in happened if name in asked]
