@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeAlias, TypeVar
@@ -47,6 +47,20 @@ def parts_of(
     if not all(_is_sound(part, kind) for part, kind in zip(cursor, kinds, strict=True)):
         raise InvalidCursor("the cursor is damaged")
     return cursor
+
+
+async def every_page(
+    look: Callable[[Cursor | None], Awaitable[Page[Line]]], first: Page[Line] | None = None
+) -> AsyncGenerator[Sequence[Line]]:
+    """The lines of page after page; `look` reads one, in a short transaction of its own.
+
+    So a slow reader holds nothing open. `first` is the first page where that was read already.
+    """
+    page = await look(None) if first is None else first
+    yield page.lines
+    while page.next is not None:
+        page = await look(page.next)
+        yield page.lines
 
 
 async def tenants_among(

@@ -11,12 +11,11 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from routing.audit_pages import AuditLine, EventQuery, page_of_events
-from routing.paging import Cursor, Page
+from routing.audit_pages import AuditLine, page_of_events
+from routing.paging import Cursor, Page, every_page
 from worker.api.answers import PROBLEMS, READING
 from worker.api.authentication import PartsOf, Reader
 from worker.api.exact_writing import as_mapping, rfc3339, write_json
-from worker.api.parts import Parts
 from worker.api.reading import EventParameters
 from worker.redaction import Redaction
 
@@ -75,9 +74,16 @@ async def export_events(
     """RFC 4180 (a cell that a spreadsheet would take for a formula begins with an apostrophe)."""
     tenants = caller.reach(wanted.tenant)
     query = wanted.query(with_payload=wanted.payload)
+
+    async def look(after: Cursor | None) -> Page[AuditLine]:
+        async with parts.reading(tenants) as connection:
+            return await page_of_events(
+                connection, tenants, query, after=after, limit=LINES_AT_ONCE
+            )
+
     # Read before the answer begins: whatever is wrong can still be said properly.
-    first = await _page(parts, tenants, query, None)
-    pages = _pages(parts, tenants, query, first)
+    first = await look(None)
+    pages = every_page(look, first)
     chunks = export_bytes(pages, parts.redaction, wanted.format, with_payload=wanted.payload)
     return StreamingResponse(
         chunks,
@@ -97,24 +103,6 @@ def export_bytes(
     if form == "csv":
         return _csv(pages, redaction, with_payload=with_payload)
     return _json_lines(pages, redaction, with_payload=with_payload)
-
-
-async def _page(
-    parts: Parts, tenants: Sequence[str] | None, query: EventQuery, after: Cursor | None
-) -> Page[AuditLine]:
-    async with parts.reading(tenants) as connection:
-        return await page_of_events(connection, tenants, query, after=after, limit=LINES_AT_ONCE)
-
-
-async def _pages(
-    parts: Parts, tenants: Sequence[str] | None, query: EventQuery, first: Page[AuditLine]
-) -> AsyncIterator[Sequence[AuditLine]]:
-    """Page after page, a short transaction each: a slow reader holds nothing open."""
-    page = first
-    yield page.lines
-    while page.next is not None:
-        page = await _page(parts, tenants, query, page.next)
-        yield page.lines
 
 
 async def _csv(

@@ -8,13 +8,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from routing.paging import Cursor, Page
-from routing.run_records import RunLine, RunQuery
+from routing.paging import Cursor, Page, every_page
+from routing.run_records import RunLine
 from routing.runs import page_of_runs
 from worker.api.answers import PROBLEMS, READING
 from worker.api.authentication import PartsOf, Reader
 from worker.api.exact_writing import write_json
-from worker.api.parts import Parts
 from worker.api.runs import RunFilters
 
 router = APIRouter(tags=["runs"])
@@ -40,32 +39,20 @@ async def export_runs(
     """A line has the fields of one run of the list, as `pointsman runs export` writes it."""
     tenants = caller.reach(wanted.tenant)
     query = wanted.query()
+
+    async def look(after: Cursor | None) -> Page[RunLine]:
+        async with parts.reading(tenants) as connection:
+            return await page_of_runs(connection, tenants, query, after=after, limit=LINES_AT_ONCE)
+
     # Read before the answer begins: whatever is wrong can still be said properly.
-    first = await _page(parts, tenants, query, None)
+    first = await look(None)
     return StreamingResponse(
-        _lines(parts, tenants, query, first),
+        _lines(every_page(look, first)),
         media_type="application/jsonl",
         headers={"Content-Disposition": 'attachment; filename="runs.jsonl"'},
     )
 
 
-async def _page(
-    parts: Parts, tenants: Sequence[str] | None, query: RunQuery, after: Cursor | None
-) -> Page[RunLine]:
-    async with parts.reading(tenants) as connection:
-        return await page_of_runs(connection, tenants, query, after=after, limit=LINES_AT_ONCE)
-
-
-async def _lines(
-    parts: Parts, tenants: Sequence[str] | None, query: RunQuery, first: Page[RunLine]
-) -> AsyncIterator[bytes]:
-    """Page after page, a short transaction each: a slow reader holds nothing open."""
-    page = first
-    yield _written(page.lines)
-    while page.next is not None:
-        page = await _page(parts, tenants, query, page.next)
-        yield _written(page.lines)
-
-
-def _written(lines: Sequence[RunLine]) -> bytes:
-    return "".join(f"{write_json(line)}\n" for line in lines).encode()
+async def _lines(pages: AsyncIterator[Sequence[RunLine]]) -> AsyncIterator[bytes]:
+    async for lines in pages:
+        yield "".join(f"{write_json(line)}\n" for line in lines).encode()

@@ -112,23 +112,20 @@ def _tenants(tenant: str | None) -> Sequence[str] | None:
     return None if tenant is None else [tenant]
 
 
-async def _pages(
+def _pages(
     database: Database, tenants: Sequence[str] | None, query: EventQuery
 ) -> AsyncIterator[Sequence[AuditLine]]:
-    """Page after page, the newest first, a short transaction each."""
+    """Page after page, the newest first."""
     from routing.audit_pages import page_of_events
-    from routing.paging import Cursor
+    from routing.paging import Cursor, Page, every_page
 
-    after: Cursor | None = None
-    while True:
+    async def look(after: Cursor | None) -> Page[AuditLine]:
         async with database.transaction() as connection:
-            page = await page_of_events(
+            return await page_of_events(
                 connection, tenants, query, after=after, limit=LINES_AT_ONCE
             )
-        yield page.lines
-        if page.next is None:
-            return
-        after = page.next
+
+    return every_page(look)
 
 
 async def _follow(
