@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -84,3 +85,9 @@ def ask_to_stop(process: subprocess.Popen[bytes], number: signal.Signals = signa
     """Send the signal and wait for the exit code; raises TimeoutExpired when it takes too long."""
     process.send_signal(number)
     return process.wait(LONGEST_SHUTDOWN_SECONDS)
+
+
+def exports_in(written: str) -> Mapping[str, str]:
+    """The settings that a program prints for another terminal."""
+    lines = [line.split(maxsplit=1)[1] for line in written.splitlines() if line[:7] == "export "]
+    return {name: shlex.split(text)[0] for name, _, text in (x.partition("=") for x in lines)}

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.program import Pointsman, ask_to_stop
+from tests.acceptance.program import Pointsman, ask_to_stop, exports_in
 from tests.waiting import wait_until
 from worker.embedded.process_tree import descendants, is_running
 
@@ -38,12 +38,6 @@ def address(log: Path, name: str) -> str:
 def page(log: Path, name: str) -> str:
     """What is found at the address that was printed under this name."""
     return httpx.get(address(log, name), follow_redirects=True, timeout=30).text
-
-
-def settings_in(log: Path) -> Pointsman:
-    """The command, with what is printed for another terminal."""
-    exports = [line for line in log.read_text().splitlines() if line.startswith("export ")]
-    return Pointsman(dict(line[7:].split("=", 1) for line in exports))
 
 
 async def all_end(processes: Iterable[int]) -> None:
@@ -83,7 +77,7 @@ async def test_two_run_on_one_machine_until_ctrl_c_or_until_they_are_killed(tmp_
         await says(LAST_LINE, second, logs[1])
         addresses = {address(log, name) for log in logs for name in ("console", "metrics")}
         console, temporal = page(logs[0], "console"), page(logs[0], "Temporal")
-        listed = settings_in(logs[0])("events", "count")
+        listed = Pointsman(exports_in(logs[0].read_text()))("events", "count")
         children = descendants(first.pid), descendants(second.pid)
         exit_code = ask_to_stop(first, signal.SIGINT)
         left_running = [pid for pid in children[0] if is_running(pid)]

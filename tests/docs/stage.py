@@ -155,9 +155,3 @@ def addresses_in(written: str) -> Mapping[str, str]:
         for line in lines
         if line.startswith(name)
     }
-
-
-def exports_in(written: str) -> Mapping[str, str]:
-    """The settings that a program prints for another terminal."""
-    lines = [line.split(maxsplit=1)[1] for line in written.splitlines() if line[:7] == "export "]
-    return {name: shlex.split(text)[0] for name, _, text in (x.partition("=") for x in lines)}

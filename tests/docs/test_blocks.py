@@ -13,14 +13,14 @@ from typing import Final
 import pytest
 from _pytest.mark import ParameterSet
 
-from tests.acceptance.program import environment
+from tests.acceptance.program import environment, exports_in
 from tests.conftest import TemporalTarget
 from tests.docs.blocks import ROOT, Block, blocks_of, declarations, pages
 from tests.docs.data import check_data, check_sql
 from tests.docs.runners import Way, is_part_of, known_targets, targets_of, way_of
 from tests.docs.scenes import ELSEWHERE, NOT_LISTED, SCENES, Stage
 from tests.docs.shell import Shell
-from tests.docs.stage import Performance, Theatre, addresses_in, exports_in
+from tests.docs.stage import Performance, Theatre, addresses_in
 from tests.namespaces import a_namespace
 
 DECLARED: Final = declarations()
