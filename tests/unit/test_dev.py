@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -154,3 +155,26 @@ def test_a_promtool_that_finds_something_ends_the_command(
 
     assert dev.alerts([]) == 3
     assert len(promtool.with_name("promtool.log").read_text().splitlines()) == 1
+
+
+def test_compiled_modules_are_kept_where_they_may_not_lie_beside_their_sources(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+
+    dev.keep_bytecode()
+
+    assert "PYTHONDONTWRITEBYTECODE" not in os.environ
+    assert Path(os.environ["PYTHONPYCACHEPREFIX"]).is_relative_to(dev.VENV)
+
+
+def test_elsewhere_they_lie_where_python_puts_them(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+
+    dev.keep_bytecode()
+
+    assert "PYTHONPYCACHEPREFIX" not in os.environ
