@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
+import shlex
+import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.conftest import TemporalTarget
+from tests.docs.blocks import ROOT, blocks_of
+from tests.docs.shell import commands_of, differs
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "testing.md"
-BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCKS: Final = blocks_of("docs/testing.md")
+FILES: Final = {"python", "toml"}
 # The server of this run stands in for the one that Temporal's SDK would fetch.
 SKIPPING: Final = "await WorkflowEnvironment.start_time_skipping()"
 GIVEN: Final = "WorkflowEnvironment.from_client(await Client.connect(ADDRESS, namespace=NAMESPACE))"
@@ -22,22 +27,24 @@ GIVEN: Final = "WorkflowEnvironment.from_client(await Client.connect(ADDRESS, na
 
 def files_of_the_page() -> dict[str, str]:
     files = {}
-    for language, text in BLOCK.findall(PAGE.read_text()):
-        if language == "json":
-            files["recorded.jsonl"] = text
-            continue
-        name = text.partition("\n")[0].removeprefix("# ")
-        assert name not in files, f"two blocks are named {name}"
-        files[name] = text
+    for block in BLOCKS:
+        if block.language == "json":
+            files["recorded.jsonl"] = block.text
+        elif block.language in FILES:
+            name = block.first_line.removeprefix("# ")
+            assert name not in files, f"two blocks are named {name}"
+            files[name] = block.text
     return files
 
 
-def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(
+    folder: Path, *arguments: str, python: Path = Path(sys.executable)
+) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     # By the names of their entry points, and none of this repository's other plugins.
     plugins = ("-ppointsman", "-pasyncio", "-pno:cacheprovider")
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    command = [sys.executable, "-m", "pytest", *plugins, *arguments]
+    command = [str(python), "-m", "pytest", *plugins, *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -55,6 +62,44 @@ def test_the_examples_without_a_server_pass(project: Path) -> None:
 
     assert done.returncode == 0, done.stdout
     assert "10 passed" in done.stdout
+
+
+def test_what_the_page_installs_is_enough_for_its_examples(project: Path) -> None:
+    """What it needs besides itself is here already: pip looks for nothing elsewhere."""
+    clone, environment = project / "clone", project / "environment"
+    shutil.copytree(ROOT / "sdk", clone / "sdk")
+    venv.create(environment)
+    python = environment / "bin" / "python"
+    (site,) = environment.glob("lib/python*/site-packages")
+    # A path in such a file brings the packages, and not what is installed there as a link.
+    (site / "packages.pth").write_text(sysconfig.get_path("purelib"))
+    (block,) = (block for block in BLOCKS if block.language == "sh")
+    for line in block.text.splitlines():
+        program, *words = shlex.split(line, comments=True)
+        pip = [sys.executable, "-m", program, "--python", str(python), *words]
+        offline = ["--no-index", "--no-build-isolation"]
+        done = subprocess.run(
+            [*pip, *offline], cwd=clone, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    done = run_pytest(project, "test_matching.py", "test_rules.py", python=python)
+
+    assert done.returncode == 0, done.stdout
+    assert "10 passed" in done.stdout
+    assert (site / "pointsman" / "testing").is_dir()
+
+
+def test_a_failure_says_what_the_page_shows(project: Path) -> None:
+    (block,) = (block for block in BLOCKS if block.language == "console")
+    (command,) = commands_of(block.text)
+    program, *arguments = shlex.split(command.text)
+
+    done = run_pytest(project, *arguments)
+
+    assert program == "pytest"
+    assert done.returncode == 1
+    assert not differs(command.shown, done.stdout), done.stdout
 
 
 def test_the_workflow_of_the_examples_is_woken(project: Path, temporal: TemporalTarget) -> None:
