@@ -11,7 +11,6 @@ import yaml
 
 from tests.deploy.manifests import faults, manifests_of, named, newest_versions, pods
 from worker.settings import Role
-from workshop import go_programs
 from workshop.manifests import BASE, CHART, DEPLOY, checked, rendered_base, template
 from workshop.problem import Problem
 
@@ -20,14 +19,6 @@ pytestmark = pytest.mark.deploy
 VALUES = {path.stem: path for path in sorted((DEPLOY / "helm" / "values").glob("*.yaml"))}
 CHOICES = [[], *([path] for path in VALUES.values()), [VALUES["everything"], VALUES["small"]]]
 COMPOSE = DEPLOY / "compose.yaml"
-
-
-@pytest.fixture(scope="module")
-def checker() -> Path:
-    built = go_programs.find(go_programs.checker())
-    if built is None:
-        pytest.fail("the checker is not built: run these tests by `./dev deploy-check`")
-    return built
 
 
 def ids(paths: list[Path]) -> str:

@@ -4,7 +4,7 @@ A comment on the line above a block says how it is tested where its language alo
 
     <!-- block: file=rules.toml as=rules -->
 
-`docs/code-blocks.md` explains the words to authors, and has the table of blocks that are not run.
+`docs/code-blocks.md` explains the words to authors, and has the table of drawings.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One row of the table of blocks that are not run."""
+    """One row of the table of drawings."""
 
     page: str
     first_line: str

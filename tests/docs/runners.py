@@ -37,7 +37,7 @@ class Way(Enum):
     ELSEWHERE = auto()
     """The page has a test of its own."""
     DECLARED = auto()
-    """It is not run; the table in docs/code-blocks.md says why, test_declared.py checks it."""
+    """A drawing, named in docs/code-blocks.md; test_declared.py checks what is in it."""
 
 
 def way_of(block: Block, declared: Sequence[Declaration]) -> Way | None:

@@ -70,6 +70,7 @@ SCENES: Final[Mapping[str, Scene]] = {
 }
 
 ELSEWHERE: Final[Mapping[str, str]] = {
+    "docs/deploying.md": "tests/deploy/test_running.py",
     "docs/testing.md": "tests/acceptance/test_testing_page.py",
 }
 """Pages whose blocks are run by a test of their own, which names the page."""

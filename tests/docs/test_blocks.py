@@ -25,7 +25,7 @@ from tests.namespaces import a_namespace
 
 DECLARED: Final = declarations()
 BLOCKS: Final = [block for page in pages() for block in blocks_of(page)]
-MOST_DECLARED: Final = 7
+MOST_DECLARED: Final = 2
 
 
 def of(way: Way) -> list[ParameterSet]:

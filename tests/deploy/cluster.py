@@ -1,0 +1,114 @@
+"""`kubectl` and `helm`, as far as the documentation asks for them, over `tests.deploy.containers`.
+
+What is applied is what the checker, with Helm's and Kustomize's own libraries, makes of the chart
+and the folders.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.deploy.containers import Container, Machine
+from tests.deploy.manifests import Manifest, manifests_of, name_of, named
+from workshop.manifests import checked, template
+
+
+class Cluster:
+    """Namespaces with their Secrets; every Deployment has one pod."""
+
+    def __init__(self, root: Path, checker: Path, machine: Machine, folder: Path) -> None:
+        """`folder` is for what lies in between; pages write paths below `root`."""
+        self._root = root
+        self._checker = checker
+        self._machine = machine
+        self._folder = folder
+        self._secrets: dict[str, dict[str, Mapping[str, str]]] = {}
+
+    def kubectl(self, words: Sequence[str]) -> str:
+        """Carry out a command of `kubectl`."""
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        parser.add_argument("--namespace", default="default")
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        kinds = verbs.add_parser("create").add_subparsers(dest="kind", required=True)
+        kinds.add_parser("namespace").add_argument("name")
+        generic = kinds.add_parser("secret").add_subparsers(required=True).add_parser("generic")
+        generic.add_argument("name")
+        generic.add_argument("--from-literal", action="append", required=True)
+        verbs.add_parser("apply").add_argument("--kustomize", required=True)
+        given = parser.parse_args(list(words))
+        if given.verb == "apply":
+            built = checked(self._checker, "kustomize", self._root / given.kustomize)
+            self.apply(manifests_of(built))
+        elif given.kind == "namespace":
+            self._secrets[given.name] = {}
+        else:
+            pairs = (literal.split("=", 1) for literal in given.from_literal)
+            self._secrets[given.namespace][given.name] = dict(pairs)
+        return ""
+
+    def helm(self, words: Sequence[str]) -> str:
+        """Carry out `helm install`; the release's name is the chart's."""
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        install = parser.add_subparsers(required=True).add_parser("install")
+        install.add_argument("release", choices=["pointsman"])
+        install.add_argument("chart")
+        install.add_argument("--namespace", required=True)
+        install.add_argument("--set", action="append", default=[])
+        given = parser.parse_args(list(words))
+        values: dict[str, Any] = {}
+        for path, text in (each.split("=", 1) for each in given.set):
+            *members, leaf = path.split(".")
+            inner = values
+            for member in members:
+                inner = inner.setdefault(member, {})
+            inner[leaf] = text
+        file = self._folder / "values.yaml"
+        file.write_text(yaml.safe_dump(values), encoding="utf-8")
+        assert (self._root / given.chart / "Chart.yaml").is_file()
+        self.apply(manifests_of(template(self._checker, [file])), given.namespace)
+        return ""
+
+    def apply(self, manifests: Sequence[Manifest], namespace: str = "default") -> None:
+        """Run the Jobs to their end, then the pods until all are ready."""
+        files = {name: each["data"] for name, each in named(manifests, "ConfigMap").items()}
+        for job in named(manifests, "Job").values():
+            self._machine.run(self._container(job, files, namespace))
+        for deployment in named(manifests, "Deployment").values():
+            self._machine.start(self._container(deployment, files, namespace))
+        self._machine.wait_until_all_are_healthy()
+
+    def _container(
+        self, manifest: Manifest, files: Mapping[str, Mapping[str, str]], namespace: str
+    ) -> Container:
+        there = manifest["metadata"].get("namespace", namespace)
+        pod = manifest["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        maps = {
+            volume["name"]: files[volume["configMap"]["name"]]
+            for volume in pod["volumes"]
+            if "configMap" in volume
+        }
+        ports = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
+        probe = container.get("readinessProbe", {}).get("httpGet")
+        return Container(
+            name=name_of(manifest),
+            arguments=container["args"],
+            environment={each["name"]: self._text(each, there) for each in container["env"]},
+            files={
+                f"{mount['mountPath']}/{name}": text
+                for mount in container["volumeMounts"]
+                for name, text in maps.get(mount["name"], {}).items()
+            },
+            probe=f"{ports[probe['port']]}{probe['path']}" if probe else None,
+        )
+
+    def _text(self, variable: Mapping[str, Any], namespace: str) -> str:
+        if "value" in variable:
+            return str(variable["value"])
+        wanted = variable["valueFrom"]["secretKeyRef"]
+        return self._secrets[namespace][wanted["name"]][wanted["key"]]
