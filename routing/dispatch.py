@@ -196,7 +196,7 @@ class Dispatcher:
     async def _send_for_ever(self) -> None:
         while True:
             target = await self._ready.get()
-            async with self._gate.passing():
+            async with self._gate:
                 if not (leased := self._taken(target)):
                     continue
                 result = await self._signaller.signal(leased.delivery)

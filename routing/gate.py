@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -68,20 +67,19 @@ class Gate:
         while (pause := self._opens_at - self._clock()) > 0:  # noqa: ASYNC110  time, not an event
             await asyncio.sleep(pause)
 
-    @asynccontextmanager
-    async def passing(self) -> AsyncGenerator[None]:
+    async def __aenter__(self) -> None:
         """Wait until the gate is open and there is room in it, which is taken for the block."""
-        await self.opened()
-        while self._under_way >= self.width:
-            self._left.clear()
-            await self._left.wait()
+        while self.is_shut or self._under_way >= self.width:
             await self.opened()
+            if self._under_way >= self.width:
+                self._left.clear()
+                await self._left.wait()
         self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
-            self._left.set()
+
+    async def __aexit__(self, *failure: object) -> None:
+        """Make room."""
+        self._under_way -= 1
+        self._left.set()
 
     def succeeded(self) -> None:
         """The server answered."""

@@ -28,15 +28,16 @@ DELIVERY_NAMESPACE: Final = UUID("6b1c9a52-7c0e-5e0b-9d55-2f9f8c6f3a41")
 IDENTITY: Final = "pointsman"
 
 _JSON_PLAIN: Final = {"encoding": b"json/plain"}
+# One for all: `json.dumps` makes another for each call whose options are not its own.
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def delivery_id(tenant: str, event_id: str, wait_id: str) -> str:
     """The same for every attempt of one delivery, different for any other: a version 5 UUID."""
-    parts = json.dumps([tenant, event_id, wait_id], ensure_ascii=False)
-    return str(uuid5(DELIVERY_NAMESPACE, parts))
+    return str(uuid5(DELIVERY_NAMESPACE, _encode([tenant, event_id, wait_id])))
 
 
-def signal_text(delivery: Delivery) -> str:
+def signal_text(delivery: Delivery, identity: str) -> str:
     """The signal's one argument as JSON; the event's payload goes in as its publisher wrote it."""
     fields = {
         "waitId": delivery.wait_id,
@@ -44,9 +45,9 @@ def signal_text(delivery: Delivery) -> str:
         "eventName": delivery.event_name,
         "correlationKey": delivery.correlation_key,
         "receivedAt": delivery.received_at.isoformat(),
-        "deliveryId": delivery_id(delivery.tenant, delivery.event_id, delivery.wait_id),
+        "deliveryId": identity,
     }
-    return f'{json.dumps(fields, ensure_ascii=False)[:-1]}, "payload": {delivery.payload_text}}}'
+    return f'{_encode(fields)[:-1]}, "payload": {delivery.payload_text}}}'
 
 
 class TemporalSignaller:
@@ -63,15 +64,15 @@ class TemporalSignaller:
         Without a run id on purpose: continue-as-new and reset change it, and the wait id in the
         signal tells an unrelated later run that it is not meant.
         """
+        identity = delivery_id(delivery.tenant, delivery.event_id, delivery.wait_id)
+        text = signal_text(delivery, identity)
         request = SignalWorkflowExecutionRequest(
             namespace=self._namespace,
             workflow_execution=WorkflowExecution(workflow_id=delivery.workflow_id),
             signal_name=delivery.signal_name,
-            input=Payloads(
-                payloads=[Payload(metadata=_JSON_PLAIN, data=signal_text(delivery).encode())]
-            ),
+            input=Payloads(payloads=[Payload(metadata=_JSON_PLAIN, data=text.encode())]),
             identity=IDENTITY,
-            request_id=delivery_id(delivery.tenant, delivery.event_id, delivery.wait_id),
+            request_id=identity,
             header=Header(fields=_trace_header(delivery)),
         )
         try:

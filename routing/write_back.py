@@ -12,7 +12,7 @@ import structlog
 from routing.faults import RoutingError
 from routing.gate import Backoff
 
-GATHERING: Final = timedelta(milliseconds=20)
+GATHERING: Final = timedelta(milliseconds=50)
 """So long ends are collected while many more are on their way."""
 
 log = structlog.get_logger(__name__)

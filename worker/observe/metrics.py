@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from functools import cache
 from importlib.metadata import version
 from math import nan
 from typing import Final
@@ -56,7 +57,8 @@ class Metrics:
         self._matches = self._counter(catalogue.MATCHES)
         self._failures = self._counter(catalogue.RECORDING_FAILURES)
         self._dead_lettered = self._counter(catalogue.DEAD_LETTERED)
-        self._stages = self._histogram(catalogue.STAGE)
+        # Few stages, each timed thousands of times a second: looked up by their labels but once.
+        self._stage = cache(self._histogram(catalogue.STAGE).labels)
         self._batches = self._histogram(catalogue.BATCH)
         self._deliveries = self._counter(catalogue.DELIVERIES)
         self._ages = self._histogram(catalogue.DELIVERY_AGE)
@@ -76,7 +78,7 @@ class Metrics:
 
     def stage_took(self, stage: str, seconds: float) -> None:
         """One step of the way took so long."""
-        self._stages.labels(stage).observe(seconds)
+        self._stage(stage).observe(seconds)
 
     def batch_recorded(self, recorded: Recorded, rejected: Sequence[RejectedEntry]) -> None:
         """A batch was committed."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from time import perf_counter
 from typing import Protocol
@@ -248,10 +247,17 @@ class Named(Protocol):
         ...
 
 
-@contextmanager
-def _timed(metrics: Named, stage: str) -> Generator[None]:
-    started = perf_counter()
-    try:
-        yield
-    finally:
-        metrics.stage_took(stage, perf_counter() - started)
+class _timed:  # noqa: N801  read as a verb; a generator would take three times as long
+    """Times its block, whichever way that ends."""
+
+    __slots__ = ("_metrics", "_stage", "_started")
+
+    def __init__(self, metrics: Named, stage: str) -> None:
+        self._metrics = metrics
+        self._stage = stage
+
+    def __enter__(self) -> None:
+        self._started = perf_counter()
+
+    def __exit__(self, *failure: object) -> None:
+        self._metrics.stage_took(self._stage, perf_counter() - self._started)

@@ -107,7 +107,7 @@ async def test_who_finds_no_room_waits_until_another_has_passed() -> None:
     hold = asyncio.Event()
 
     async def pass_through(name: str) -> None:
-        async with gate.passing():
+        async with gate:
             passed.append(name)
             await hold.wait()
 
