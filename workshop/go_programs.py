@@ -14,8 +14,9 @@ from workshop.problem import Problem, say
 ROOT = Path(__file__).resolve().parents[1]
 GO_FALLBACK = Path("/usr/local/go/bin/go")
 
-PROMTOOL = "github.com/prometheus/prometheus/cmd/promtool@v0.305.0"
+PROMTOOL_SOURCES = ROOT / "deploy" / "promtool"
 CHECKER_SOURCES = ROOT / "deploy" / "checker"
+OPTIONS = ("-buildvcs=false", "-trimpath", "-ldflags=-s -w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +33,25 @@ class GoProgram:
 
 
 def promtool() -> GoProgram:
-    """Prometheus' checker of rules, from its published module."""
-    version = PROMTOOL.partition("@")[2]
-    return GoProgram("promtool", version, ("install", PROMTOOL), ROOT, "five to twenty minutes")
+    """Prometheus' checker of rules."""
+    version = digest_of(PROMTOOL_SOURCES, "go.mod", "go.sum")
+    arguments = ("install", *OPTIONS, "tool")
+    return GoProgram("promtool", version, arguments, PROMTOOL_SOURCES, "five to twenty minutes")
 
 
 def checker() -> GoProgram:
-    """The program of deploy/checker; other sources, another version."""
-    digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum", "main.go"):
-        digest.update((CHECKER_SOURCES / name).read_bytes())
-    arguments = ("install", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", ".")
-    version = digest.hexdigest()[:16]
+    """The program of deploy/checker."""
+    version = digest_of(CHECKER_SOURCES, "go.mod", "go.sum", "main.go")
+    arguments = ("install", *OPTIONS, ".")
     return GoProgram("checker", version, arguments, CHECKER_SOURCES, "two to five minutes")
+
+
+def digest_of(folder: Path, *names: str) -> str:
+    """Other sources, another version."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def find(program: GoProgram) -> Path | None:

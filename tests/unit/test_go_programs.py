@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from workshop import go_programs
 from workshop.problem import Problem
+
+COMPOSE = go_programs.ROOT / "deploy" / "compose.yaml"
 
 
 def a_go(folder: Path, body: str) -> None:
@@ -54,14 +57,24 @@ def test_without_the_program_and_go_both_are_named(
         go_programs.build(go_programs.promtool())
 
 
-def test_other_sources_of_the_checker_are_another_version(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(("name", "file"), [("promtool", "go.sum"), ("checker", "main.go")])
+def test_other_sources_are_another_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, file: str
 ) -> None:
-    for name in ("go.mod", "go.sum", "main.go"):
-        (tmp_path / name).write_text("first")
-    monkeypatch.setattr(go_programs, "CHECKER_SOURCES", tmp_path)
-    before = go_programs.checker().version
+    for each in ("go.mod", "go.sum", "main.go"):
+        (tmp_path / each).write_text("first")
+    monkeypatch.setattr(go_programs, f"{name.upper()}_SOURCES", tmp_path)
+    program = getattr(go_programs, name)
+    before = program().version
 
-    (tmp_path / "main.go").write_text("second")
+    (tmp_path / file).write_text("second")
 
-    assert go_programs.checker().version != before
+    assert program().version != before
+
+
+def test_the_rules_are_checked_by_the_release_that_is_deployed() -> None:
+    deployed = re.search(r"prom/prometheus:v3\.(\d+)\.(\d+)", COMPOSE.read_text())
+    pinned = (go_programs.PROMTOOL_SOURCES / "go.mod").read_text()
+
+    assert deployed is not None
+    assert f"prometheus/prometheus v0.{300 + int(deployed[1])}.{deployed[2]} " in pinned
