@@ -37,7 +37,7 @@ def delivery_id(tenant: str, event_id: str, wait_id: str) -> str:
     return str(uuid5(DELIVERY_NAMESPACE, _encode([tenant, event_id, wait_id])))
 
 
-def signal_text(delivery: Delivery, identity: str) -> str:
+def signal_text(delivery: Delivery, request_id: str) -> str:
     """The signal's one argument as JSON; the event's payload goes in as its publisher wrote it."""
     fields = {
         "waitId": delivery.wait_id,
@@ -45,7 +45,7 @@ def signal_text(delivery: Delivery, identity: str) -> str:
         "eventName": delivery.event_name,
         "correlationKey": delivery.correlation_key,
         "receivedAt": delivery.received_at.isoformat(),
-        "deliveryId": identity,
+        "deliveryId": request_id,
     }
     return f'{_encode(fields)[:-1]}, "payload": {delivery.payload_text}}}'
 
@@ -64,15 +64,15 @@ class TemporalSignaller:
         Without a run id on purpose: continue-as-new and reset change it, and the wait id in the
         signal tells an unrelated later run that it is not meant.
         """
-        identity = delivery_id(delivery.tenant, delivery.event_id, delivery.wait_id)
-        text = signal_text(delivery, identity)
+        request_id = delivery_id(delivery.tenant, delivery.event_id, delivery.wait_id)
+        text = signal_text(delivery, request_id)
         request = SignalWorkflowExecutionRequest(
             namespace=self._namespace,
             workflow_execution=WorkflowExecution(workflow_id=delivery.workflow_id),
             signal_name=delivery.signal_name,
             input=Payloads(payloads=[Payload(metadata=_JSON_PLAIN, data=text.encode())]),
             identity=IDENTITY,
-            request_id=identity,
+            request_id=request_id,
             header=Header(fields=_trace_header(delivery)),
         )
         try:

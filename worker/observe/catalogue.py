@@ -105,8 +105,8 @@ DELIVERIES: Final = Metric(
 DELIVERY_AGE: Final = Metric(
     "pointsman_delivery_age_seconds",
     Kind.HISTOGRAM,
-    "From the commit of a match to its signal, for deliveries that went through. Compares the "
-    "clocks of this process and of Postgres.",
+    "From the commit of a match to the note that its signal went through. Compares the clocks of "
+    "this process and of Postgres.",
     (),
     SLOW,
     shown_by=SENDING,

@@ -47,7 +47,7 @@ class ObservedSource:
 
     async def acknowledge(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
         """See `EntrySource.acknowledge`."""
-        with _timed(self._metrics, "ack"):
+        with _Timed(self._metrics, "ack"):
             await self._source.acknowledge(entries)
         self._heartbeat.beat()
 
@@ -129,7 +129,7 @@ class ObservedSink:
 
     async def submit(self, deliveries: Sequence[Delivery]) -> None:
         """See `DeliverySink.submit`."""
-        with _timed(self._metrics, "hand_over"), self._heartbeat.held():
+        with _Timed(self._metrics, "hand_over"), self._heartbeat.held():
             await self._sink.submit(deliveries)
 
     def wake(self) -> None:
@@ -151,13 +151,13 @@ class ObservedDeliveries:
     async def claim(self, count: int) -> list[Delivery]:
         """See `Deliveries.claim`."""
         self._heartbeat.beat()
-        with _timed(self._metrics, "claim"):
+        with _Timed(self._metrics, "claim"):
             return await self._deliveries.claim(count)
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         """See `Deliveries.settle`."""
         self._heartbeat.beat()
-        with _timed(self._metrics, "settle"):
+        with _Timed(self._metrics, "settle"):
             dead = await self._deliveries.settle(settlements)
         self._metrics.deliveries_settled(settlements, dead, time.time())
         return dead
@@ -173,7 +173,7 @@ class ObservedSignaller:
 
     async def signal(self, delivery: Delivery) -> SignalResult:
         """See `Signaller.signal`."""
-        with self._metrics.in_flight.track_inprogress(), _timed(self._metrics, "signal"):
+        with self._metrics.in_flight.track_inprogress(), _Timed(self._metrics, "signal"):
             result = await self._signaller.signal(delivery)
         self._heartbeat.beat()
         return result
@@ -210,7 +210,7 @@ class ObservedStarter:
 
     async def start(self, launch: Launch) -> LaunchResult:
         """See `Starter.start`."""
-        with _timed(self._metrics, "start"):
+        with _Timed(self._metrics, "start"):
             result = await self._starter.start(launch)
         self._heartbeat.beat()
         return result
@@ -247,8 +247,8 @@ class Named(Protocol):
         ...
 
 
-class _timed:  # noqa: N801  read as a verb; a generator would take three times as long
-    """Times its block, whichever way that ends."""
+class _Timed:
+    """Times its block, whichever way that ends; a generator would take three times as long."""
 
     __slots__ = ("_metrics", "_stage", "_started")
 

@@ -119,3 +119,46 @@ async def test_who_finds_no_room_waits_until_another_has_passed() -> None:
 
     assert waiting == ["first"]
     assert passed == ["first", "second"]
+
+
+async def test_a_gate_that_shuts_meanwhile_keeps_out_who_waits_for_room() -> None:
+    clock = FakeClock()
+    gate = Gate(BACKOFF, clock, widest=1)
+    passed: list[str] = []
+    hold = asyncio.Event()
+
+    async def pass_through(name: str) -> None:
+        async with gate:
+            passed.append(name)
+            await hold.wait()
+
+    tasks = [asyncio.create_task(pass_through(name)) for name in ("first", "second")]
+    await wait_until(lambda: passed, description="one passes")
+    gate.failed(Reason.TEMPORAL_UNAVAILABLE, "away")
+    hold.set()
+    await tasks[0]
+    await asyncio.sleep(0)
+    kept_out = list(passed)
+    clock.seconds += 60
+    await tasks[1]
+
+    assert kept_out == ["first"]
+    assert passed == ["first", "second"]
+
+
+async def test_who_is_cancelled_while_waiting_takes_no_room() -> None:
+    gate = Gate(BACKOFF, FakeClock(), widest=1)
+
+    async def pass_through() -> None:
+        async with gate:
+            pass
+
+    async with gate:
+        waiting = asyncio.create_task(pass_through())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    await pass_through()
+    assert gate.under_way == 0
