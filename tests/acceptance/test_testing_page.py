@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Sequence
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 
@@ -34,17 +37,23 @@ def files_of_the_page() -> dict[str, str]:
             name = block.first_line.removeprefix("# ")
             assert name not in files, f"two blocks are named {name}"
             files[name] = block.text
+        else:
+            assert block.language in {"console", "sh"}, block.place
     return files
 
 
 def run_pytest(
-    folder: Path, *arguments: str, python: Path = Path(sys.executable)
+    folder: Path,
+    *arguments: str,
+    python: Path = Path(sys.executable),
+    plugins: Sequence[str] = ("-pasyncio",),
 ) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     # By the names of their entry points, and none of this repository's other plugins.
-    plugins = ("-ppointsman", "-pasyncio", "-pno:cacheprovider")
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    command = [str(python), "-m", "pytest", *plugins, *arguments]
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    options = ("-ppointsman", "-pno:cacheprovider", *plugins)
+    command = [str(python), "-m", "pytest", *options, *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -64,30 +73,55 @@ def test_the_examples_without_a_server_pass(project: Path) -> None:
     assert "10 passed" in done.stdout
 
 
+def environment_with(folder: Path, command: str) -> Path:
+    """A new environment with what a line of the page installs, and nothing else; its Python.
+
+    pip looks for nothing elsewhere: what the distribution needs, here and by name, is taken from
+    the packages that run this test.
+    """
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
+    (site,) = folder.glob("lib/python*/site-packages")
+    everything = site / "everything.pth"
+    everything.write_text(sysconfig.get_path("purelib"))
+    program, *words = shlex.split(command, comments=True)
+    pip = [sys.executable, "-m", program, "--python", str(python), *words]
+    done = subprocess.run(
+        [*pip, "--no-index", "--no-build-isolation"],
+        cwd=folder.parent,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "does not provide the extra" not in done.stdout + done.stderr
+    everything.unlink()
+    for name in set(re.findall(r"already satisfied: ([\w.-]+)", done.stdout)):
+        needed = distribution(name)
+        for top in {file.parts[0] for file in needed.files or ()} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(Path(str(needed.locate_file(top))))
+    return python
+
+
 def test_what_the_page_installs_is_enough_for_its_examples(project: Path) -> None:
-    """What it needs besides itself is here already: pip looks for nothing elsewhere."""
-    clone, environment = project / "clone", project / "environment"
-    shutil.copytree(ROOT / "sdk", clone / "sdk")
-    venv.create(environment)
-    python = environment / "bin" / "python"
-    (site,) = environment.glob("lib/python*/site-packages")
-    # A path in such a file brings the packages, and not what is installed there as a link.
-    (site / "packages.pth").write_text(sysconfig.get_path("purelib"))
+    shutil.copytree(ROOT / "sdk", project / "sdk")
     (block,) = (block for block in BLOCKS if block.language == "sh")
-    for line in block.text.splitlines():
-        program, *words = shlex.split(line, comments=True)
-        pip = [sys.executable, "-m", program, "--python", str(python), *words]
-        offline = ["--no-index", "--no-build-isolation"]
-        done = subprocess.run(
-            [*pip, *offline], cwd=clone, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    matching, workflows = block.text.splitlines()
+    smaller = environment_with(project / "smaller", matching)
+    larger = environment_with(project / "larger", workflows)
+    beginning = project / "beginning"
+    beginning.mkdir()
+    for name in ("test_matching.py", "test_rules.py", "recorded.jsonl"):
+        shutil.copy(project / name, beginning)
 
-    done = run_pytest(project, "test_matching.py", "test_rules.py", python=python)
+    run = run_pytest(beginning, "--confcutdir=.", python=smaller, plugins=[])
+    collected = run_pytest(project, "test_order.py", "--collect-only", python=larger)
 
-    assert done.returncode == 0, done.stdout
-    assert "10 passed" in done.stdout
-    assert (site / "pointsman" / "testing").is_dir()
+    assert run.returncode == 0, run.stdout
+    assert "10 passed" in run.stdout
+    assert collected.returncode == 0, collected.stdout
 
 
 def test_a_failure_says_what_the_page_shows(project: Path) -> None:

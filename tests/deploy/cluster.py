@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from tests.deploy.containers import Container, Machine
 from tests.deploy.manifests import Manifest, manifests_of, name_of, named
 from workshop.manifests import checked, template
+
+HOOK: Final = "helm.sh/hook"
 
 
 class Cluster:
@@ -74,36 +76,31 @@ class Cluster:
         return ""
 
     def apply(self, manifests: Sequence[Manifest], namespace: str = "default") -> None:
-        """Run the Jobs to their end, then the pods until all are ready."""
-        files = {name: each["data"] for name, each in named(manifests, "ConfigMap").items()}
-        for job in named(manifests, "Job").values():
-            self._machine.run(self._container(job, files, namespace))
+        """Helm's hooks first; then the pods, which other Jobs run beside, until all are ready."""
+        jobs = named(manifests, "Job").values()
+        hooks = [job for job in jobs if HOOK in job["metadata"].get("annotations", {})]
+        for hook in hooks:
+            self._machine.run(self._container(hook, namespace))
         for deployment in named(manifests, "Deployment").values():
-            self._machine.start(self._container(deployment, files, namespace))
+            self._machine.start(self._container(deployment, namespace))
+        for job in jobs:
+            if job not in hooks:
+                self._machine.run(self._container(job, namespace))
         self._machine.wait_until_all_are_healthy()
 
-    def _container(
-        self, manifest: Manifest, files: Mapping[str, Mapping[str, str]], namespace: str
-    ) -> Container:
-        there = manifest["metadata"].get("namespace", namespace)
+    def _container(self, manifest: Manifest, namespace: str) -> Container:
         pod = manifest["spec"]["template"]["spec"]
         (container,) = pod["containers"]
-        maps = {
-            volume["name"]: files[volume["configMap"]["name"]]
-            for volume in pod["volumes"]
-            if "configMap" in volume
-        }
+        # What is not carried out here must not be there.
+        assert not container.keys() & {"command", "envFrom"}
+        assert not any("configMap" in volume for volume in pod["volumes"])
+        there = manifest["metadata"].get("namespace", namespace)
         ports = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
         probe = container.get("readinessProbe", {}).get("httpGet")
         return Container(
             name=name_of(manifest),
             arguments=container["args"],
             environment={each["name"]: self._text(each, there) for each in container["env"]},
-            files={
-                f"{mount['mountPath']}/{name}": text
-                for mount in container["volumeMounts"]
-                for name, text in maps.get(mount["name"], {}).items()
-            },
             probe=f"{ports[probe['port']]}{probe['path']}" if probe else None,
         )
 

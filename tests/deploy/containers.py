@@ -4,7 +4,8 @@ There is neither Docker nor a cluster where the tests run. The program is the sa
 arguments, environment and files that it would be given; the image's own part of them is read from
 its recipe. Each container has an address of its own on the loopback interface, so that all may
 listen on the ports that the image says, and the names of other hosts become addresses wherever
-they stand. What only a runtime does (building, isolation, limits) is not tried here.
+they stand. What only a runtime does (building, isolation, limits) is not tried here. Takes Linux,
+where all of 127.0.0.0/8 is this machine.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -23,12 +25,15 @@ from typing import Final
 import httpx
 
 from tests.acceptance.program import PROGRAM, environment
+from worker.embedded.processes import die_with_parent
 from workshop.manifests import DEPLOY
 
 RECIPE: Final = DEPLOY / "Dockerfile"
 ANYWHERE: Final = "0.0.0.0"  # noqa: S104  what the image says; a container listens on its own alone
-COMMAND_SECONDS: Final = 120
-HEALTHY_SECONDS: Final = 120
+COMMAND_SECONDS: Final = 60
+HEALTHY_SECONDS: Final = 60
+CHECK_SECONDS: Final = 10
+CLOSING_SECONDS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +100,14 @@ class Machine:
         )
 
     def run(self, container: Container) -> str:
-        """Run it to its end; what it wrote. Raises AssertionError unless it ended well."""
+        """Run it to its end; what it wrote.
+
+        Raises AssertionError unless it ended well, and TimeoutExpired when it does not end.
+        """
+        self._write_files(container)
         done = subprocess.run(
             self._command(container),
+            cwd="/",
             env=self._environment(container),
             capture_output=True,
             text=True,
@@ -109,13 +119,17 @@ class Machine:
 
     def start(self, container: Container) -> None:
         """Start it; it runs on."""
+        self._write_files(container)
         with self._log(container).open("ab") as log:
             process = subprocess.Popen(
                 self._command(container),
+                cwd="/",
                 env=self._environment(container),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # Unsafe only for what takes locks between fork and exec; this takes none.
+                preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509
             )
         self._running[container.name] = container, process
 
@@ -137,7 +151,7 @@ class Machine:
             process.terminate()
         for _, process in self._running.values():
             try:
-                process.wait(30)
+                process.wait(CLOSING_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -149,17 +163,21 @@ class Machine:
         if container.probe is None:
             check = [self._here(container, word) for word in self.image.health_check]
             check = [word.replace("127.0.0.1", self.address(container.name)) for word in check]
-            # A check that hangs is no sign of health either.
-            done = subprocess.run(
-                ["timeout", "10", *check],
-                env=self._environment(container),
-                capture_output=True,
-                check=False,
-            )
-            return done.returncode == 0
+            environment = self._environment(container)
+            try:
+                subprocess.run(
+                    check, env=environment, capture_output=True, check=True, timeout=CHECK_SECONDS
+                )
+            except subprocess.SubprocessError:
+                return False
+            return True
+        return self.answers(name, container.probe)
+
+    def answers(self, name: str, probe: str) -> bool:
+        """Whether the container answers at `PORT/PATH`, and with success."""
+        url = f"http://{self.address(name)}:{probe}"
         try:
-            url = f"http://{self.address(container.name)}:{container.probe}"
-            return httpx.get(url, timeout=10, trust_env=False).is_success
+            return httpx.get(url, timeout=CHECK_SECONDS, trust_env=False).is_success
         except httpx.TransportError:
             return False
 
@@ -176,15 +194,22 @@ class Machine:
 
     def _here(self, container: Container, text: str) -> str:
         """A text of the container's with the files and addresses of this machine."""
-        for path, content in container.files.items():
-            if path in text:
-                file = self._folder / container.name / Path(path).name
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(content, encoding="utf-8")
-                text = text.replace(path, str(file))
+        for path in container.files:
+            text = text.replace(path, str(self._file(container, path)))
         for written, address in self._hosts.items():
             text = text.replace(written, address)
         return text.replace(ANYWHERE, self.address(container.name))
+
+    def _write_files(self, container: Container) -> None:
+        for path, text in container.files.items():
+            file = self._file(container, path)
+            # Another container of this name may be reading it.
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+
+    def _file(self, container: Container, path: str) -> Path:
+        return self._folder / container.name / path.lstrip("/")
 
     def _log(self, container: Container) -> Path:
         return self._folder / f"{container.name}.log"

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,15 +21,21 @@ from tests.deploy.compose import Docker, read_compose
 from tests.deploy.containers import Machine
 from tests.docs.blocks import ROOT, Block, blocks_of
 from tests.namespaces import a_namespace
+from tests.strictness import give_up
 from tests.waiting import wait_until
+from worker.embedded.ladder import ServerUnavailable
 from worker.embedded.postgres_program import find_postgres
 from worker.embedded.postgres_server import SUPERUSER, PostgresHome, initialise, postgres_recipe
 from worker.embedded.processes import ServerProcess
 from worker.embedded.reach import folder_for, unprivileged_account
+from worker.settings import Role
 from workshop.manifests import DEPLOY
+
+pytestmark = pytest.mark.timeout(300)
 
 COMPOSE_BLOCK, HELM_BLOCK, KUSTOMIZE_BLOCK = blocks_of("docs/deploying.md")
 COMPOSED: Final = read_compose(DEPLOY / "compose.yaml")
+ROLES: Final = sorted(role.value for role in Role)
 PAID: Final = ("INVOICE_PAID", "--tenant", "acme", "--event-id", "p-1", "--key", "INV-7")
 
 
@@ -42,7 +49,10 @@ async def postgres(tmp_path: Path) -> AsyncIterator[str]:
     """A server as the compose file's image leaves it: new, its script run. `host:port`."""
     account = unprivileged_account()
     folder = folder_for(account, tmp_path / "postgres")
-    program = await find_postgres(os.environ, account)
+    try:
+        program = await find_postgres(os.environ, account)
+    except ServerUnavailable as missing:
+        give_up(str(missing))
     home = PostgresHome(program=program, folder=folder, account=account, durable=False)
     await initialise(home)
     server = ServerProcess(postgres_recipe(home))
@@ -117,6 +127,13 @@ async def test_the_service_of_the_compose_file_records_events_and_answers(
     docker = Docker(ROOT, machine)
 
     said = [docker(words) for program, *words in commands_in(COMPOSE_BLOCK) if program == "docker"]
+    for service in ROLES:
+        # The image's check is of liveness alone.
+        await wait_until(
+            partial(machine.answers, service, "9464/readyz"),
+            description=f"{service} is ready",
+        )
+    await wait_until(partial(machine.answers, "api", "8088/openapi.json"), description="the API")
     event = await audited(pointsman)
 
     token = said[-1].splitlines()[0]

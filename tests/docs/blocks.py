@@ -25,9 +25,7 @@ WORDS: Final = frozenset({"as", "background", "eventually", "exit", "file", "par
 
 _FENCE: Final = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)$")
 _COMMENT: Final = re.compile(r"^ *<!-- block: (?P<words>.*?) -->$")
-_ROW: Final = re.compile(
-    r"^\| \[[^]]+\]\((?P<page>[^)]+)\) \| `(?P<first>[^`]+)` \| (?P<why>.+) \|$"
-)
+_ROW: Final = re.compile(r"^\| \[[^]]+\]\((?P<page>[^)]+)\) \| `(?P<first>[^`]+)` \| .+ \|$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,6 @@ class Declaration:
 
     page: str
     first_line: str
-    why: str
 
 
 def pages() -> Sequence[str]:
@@ -116,7 +113,7 @@ def declarations() -> Sequence[Declaration]:
     """The rows of the table in `docs/code-blocks.md`."""
     matches = map(_ROW.match, DECLARATIONS.read_text(encoding="utf-8").splitlines())
     return [
-        Declaration(_from_docs(row["page"]), row["first"].replace("\\|", "|"), row["why"])
+        Declaration(_from_docs(row["page"]), row["first"].replace("\\|", "|"))
         for row in matches
         if row is not None
     ]

@@ -55,7 +55,7 @@ def test_a_block_of_an_unknown_language_has_no_way_to_be_tested(language: str) -
 
 
 def test_a_declared_block_is_known_by_its_page_and_its_first_line() -> None:
-    declared = [Declaration("docs/x.md", "x", "a drawing")]
+    declared = [Declaration("docs/x.md", "x")]
 
     assert way_of(a_block("text"), declared) is Way.DECLARED
     assert way_of(a_block("text", "y\n"), declared) is None
