@@ -98,13 +98,9 @@ def test_every_round_of_answers_lets_one_more_pass_up_to_the_widest() -> None:
     assert max(widths) == WIDEST
 
 
-async def test_who_finds_no_room_waits_until_another_has_passed() -> None:
-    clock = FakeClock()
-    gate = Gate(BACKOFF, clock, widest=2)
-    gate.failed(Reason.TEMPORAL_TIMEOUT, "slow")
-    clock.seconds += 5
+async def two_at(gate: Gate, hold: asyncio.Event) -> tuple[list[str], list[asyncio.Task[None]]]:
+    """Two that stay in the gate until `hold` is set, the first of them in it; who has passed."""
     passed: list[str] = []
-    hold = asyncio.Event()
 
     async def pass_through(name: str) -> None:
         async with gate:
@@ -113,6 +109,16 @@ async def test_who_finds_no_room_waits_until_another_has_passed() -> None:
 
     tasks = [asyncio.create_task(pass_through(name)) for name in ("first", "second")]
     await wait_until(lambda: passed, description="one passes")
+    return passed, tasks
+
+
+async def test_who_finds_no_room_waits_until_another_has_passed() -> None:
+    clock = FakeClock()
+    gate = Gate(BACKOFF, clock, widest=2)
+    gate.failed(Reason.TEMPORAL_TIMEOUT, "slow")
+    clock.seconds += 5
+    hold = asyncio.Event()
+    passed, tasks = await two_at(gate, hold)
     waiting = list(passed)
     hold.set()
     await asyncio.gather(*tasks)
@@ -124,16 +130,8 @@ async def test_who_finds_no_room_waits_until_another_has_passed() -> None:
 async def test_a_gate_that_shuts_meanwhile_keeps_out_who_waits_for_room() -> None:
     clock = FakeClock()
     gate = Gate(BACKOFF, clock, widest=1)
-    passed: list[str] = []
     hold = asyncio.Event()
-
-    async def pass_through(name: str) -> None:
-        async with gate:
-            passed.append(name)
-            await hold.wait()
-
-    tasks = [asyncio.create_task(pass_through(name)) for name in ("first", "second")]
-    await wait_until(lambda: passed, description="one passes")
+    passed, tasks = await two_at(gate, hold)
     gate.failed(Reason.TEMPORAL_UNAVAILABLE, "away")
     hold.set()
     await tasks[0]
