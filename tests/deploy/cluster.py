@@ -7,7 +7,7 @@ and the folders.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,18 @@ from tests.deploy.manifests import Manifest, manifests_of, name_of, named
 from workshop.manifests import checked, template
 
 HOOK: Final = "helm.sh/hook"
+
+
+def values_of(assignments: Iterable[str]) -> Mapping[str, Any]:
+    """The chart's values that `--set a.b=TEXT` stand for."""
+    values: dict[str, Any] = {}
+    for path, text in (each.split("=", 1) for each in assignments):
+        *members, leaf = path.split(".")
+        inner = values
+        for member in members:
+            inner = inner.setdefault(member, {})
+        inner[leaf] = text
+    return values
 
 
 class Cluster:
@@ -62,15 +74,8 @@ class Cluster:
         install.add_argument("--namespace", required=True)
         install.add_argument("--set", action="append", default=[])
         given = parser.parse_args(list(words))
-        values: dict[str, Any] = {}
-        for path, text in (each.split("=", 1) for each in given.set):
-            *members, leaf = path.split(".")
-            inner = values
-            for member in members:
-                inner = inner.setdefault(member, {})
-            inner[leaf] = text
         file = self._folder / "values.yaml"
-        file.write_text(yaml.safe_dump(values), encoding="utf-8")
+        file.write_text(yaml.safe_dump(values_of(given.set)), encoding="utf-8")
         assert (self._root / given.chart / "Chart.yaml").is_file()
         self.apply(manifests_of(template(self._checker, [file])), given.namespace)
         return ""

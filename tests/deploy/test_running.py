@@ -7,18 +7,21 @@ import shlex
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import psycopg
 import pytest
+import yaml
 
 from tests.acceptance.program import Pointsman
 from tests.conftest import TemporalTarget
-from tests.deploy.cluster import Cluster
+from tests.deploy.cluster import Cluster, values_of
 from tests.deploy.compose import Docker, read_compose
 from tests.deploy.containers import Machine
+from tests.deploy.test_values import complaints, with_defaults
 from tests.docs.blocks import ROOT, Block, blocks_of
 from tests.namespaces import a_namespace
 from tests.strictness import give_up
@@ -150,6 +153,39 @@ async def test_the_service_of_the_compose_file_records_events_and_answers(
     assert told.json()["event"]["event_id"] == "p-1"
     assert console.status_code == 200
     assert COMPOSED["services"]["api"]["ports"] == ["127.0.0.1:8088:8088"]
+
+
+def options_behind(command: Sequence[str], name: str) -> Sequence[str]:
+    """What stands behind each `name` of a command."""
+    return [text for before, text in pairwise(command) if before == name]
+
+
+def option(command: Sequence[str], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+def test_the_chart_takes_what_is_set_and_names_the_secret() -> None:
+    namespace, secret, install = commands_in(HELM_BLOCK)
+    kind, name = secret[secret.index("secret") + 1 :][:2]
+    values = values_of(options_behind(install, "--set"))
+    wanted = with_defaults(values)["secretRefs"].values()
+
+    assert {option(secret, "--namespace"), option(install, "--namespace")} == {namespace[-1]}
+    assert kind == "generic"
+    assert {each["name"] for each in wanted} == {name}
+    assert {each["key"] for each in wanted} == {
+        literal.partition("=")[0] for literal in options_behind(secret, "--from-literal")
+    }
+    assert (ROOT / install[3] / "Chart.yaml").is_file()
+    assert complaints(with_defaults(values)) == []
+
+
+def test_the_kustomize_example_builds_on_what_exists() -> None:
+    (apply,) = commands_in(KUSTOMIZE_BLOCK)
+    file = ROOT / option(apply, "--kustomize") / "kustomization.yaml"
+
+    for resource in yaml.safe_load(file.read_text(encoding="utf-8"))["resources"]:
+        assert (file.parent / resource).exists(), resource
 
 
 @pytest.mark.deploy
