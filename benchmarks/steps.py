@@ -17,7 +17,7 @@ from benchmarks.events import BATCH, RULES, Fields, noise
 from correlation.event import Event
 from correlation.resolution import resolve
 from correlation.rules import compile_rules
-from ingress.entry import Entry, EntryId, StreamName
+from ingress.entry import Entry, EntryId, StreamName, entry_of
 from ingress.envelope import decode
 from ingress.exact_json import read_json
 from ingress.holding import Holding
@@ -59,7 +59,7 @@ def steps() -> dict[str, Callable[[], object]]:
 
 def _entry(number: int, fields: Fields) -> Entry:
     raw = {name.encode(): text.encode() for name, text in fields.items()}
-    return Entry(STREAM, EntryId(f"1790000000000-{number}"), raw)
+    return entry_of(STREAM, EntryId(f"1790000000000-{number}"), raw)
 
 
 def _decoded(entry: Entry) -> Event:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
+from struct import Struct
 from typing import Final, NewType, TypeAlias
 
 import msgspec
@@ -41,6 +42,8 @@ _UNUSABLE_CHARACTER: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LONGEST_TRIMMED: Final = 4 * MAX_KEY_BYTES
 
 _SMALLEST_REFUSED: Final = 10**MAX_KEY_DIGITS
+
+_SIGNED: Final = Struct(">q")
 
 
 class CanonicalKey(msgspec.Struct, frozen=True, gc=False):
@@ -160,11 +163,13 @@ def lock_hash(tenant: str, event_name: str, key: str) -> int:
     still share a number: whoever holds the lock compares the triple itself. The value is the same
     in every process and release, because all consumers of one database must agree on it.
     """
-    triple = _before_key(tenant, event_name) + key.encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(triple, digest_size=8).digest(), "big", signed=True)
+    digest = _begun(tenant, event_name).copy()
+    digest.update(key.encode("utf-8", "surrogatepass"))
+    return int(_SIGNED.unpack(digest.digest())[0])
 
 
+# To go on from what is common to many keys takes half of the time that a new digest does.
 @lru_cache(maxsize=4096)
-def _before_key(tenant: str, event_name: str) -> bytes:
+def _begun(tenant: str, event_name: str) -> blake2b:
     before = f"{len(tenant)}:{tenant}{len(event_name)}:{event_name}"
-    return before.encode("utf-8", "surrogatepass")
+    return blake2b(before.encode("utf-8", "surrogatepass"), digest_size=8)

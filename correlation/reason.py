@@ -11,6 +11,9 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Why an event, an entry, a wait or a delivery ended the way it did."""
 
+    # That of its text, which is written in C: hundreds of ends are counted at a time.
+    __hash__ = str.__hash__
+
     # An event without a usable correlation key.
     NO_RULE = "no_rule"
     """No explicit key, and no derivation path is configured for the event's name."""
@@ -93,6 +96,8 @@ class Reason(StrEnum):
 
 class Outcome(StrEnum):
     """The one end that every event or entry has in the audit."""
+
+    __hash__ = str.__hash__
 
     MATCHED = "matched"
     NO_WAIT = "no_wait"

@@ -76,6 +76,8 @@ Resolution: TypeAlias = Resolved | Unresolved
 
 def resolve(event: Event, rules: Rules) -> Resolution:
     """Work out an event's keys. Never raises, and is bounded in time, whatever the payload."""
+    if event.explicit_key is None and _PAYLOAD_KEYS.isdisjoint(event.payload.value):
+        return _derive(event, rules, [])
     passed_over: list[_Refusal | str] = []
     for place, value in _explicit_places(event):
         reading = canonical_key(value)
@@ -93,8 +95,6 @@ def resolve(event: Event, rules: Rules) -> Resolution:
 
 def _explicit_places(event: Event) -> Sequence[tuple[str, object]]:
     payload = event.payload.value
-    if event.explicit_key is None and _PAYLOAD_KEYS.isdisjoint(payload):
-        return ()
     in_payload = ((f"payload.{name}", payload[name]) for name in PAYLOAD_KEYS if name in payload)
     envelope = () if event.explicit_key is None else ((ENVELOPE_KEY, event.explicit_key),)
     return (*envelope, *in_payload)

@@ -21,8 +21,22 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     stream: StreamName
     entry_id: EntryId
     fields: Mapping[bytes, bytes]
+    size: int
+    """Bytes of its names and values."""
     claimed: bool = False
     """True when the entry had been left pending, by another consumer or by this one's past life."""
+
+
+def entry_of(
+    stream: StreamName, entry_id: EntryId, fields: Mapping[bytes, bytes], *, claimed: bool = False
+) -> Entry:
+    """An entry with its size, which is asked for more than once."""
+    return Entry(stream, entry_id, fields, size_of(fields), claimed)
+
+
+def size_of(fields: Mapping[bytes, bytes]) -> int:
+    """Bytes of an entry's names and values."""
+    return sum(map(len, fields)) + sum(map(len, fields.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from correlation.event import Event
 from correlation.reason import Reason
 from ingress import cloudevents, native
 from ingress.cloudevents import BINARY_FIELDS, STRUCTURED_FIELD
-from ingress.entry import Malformed
+from ingress.entry import Malformed, size_of
 from ingress.native import Fields
 from ingress.refusal import Refusal
 
@@ -24,15 +24,19 @@ DEFAULT_MAX_BYTES: Final = 1024 * 1024
 Source = TypeVar("Source")
 
 
-def decode(fields: Fields, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Event | Malformed:
+def decode(
+    fields: Fields, *, max_bytes: int = DEFAULT_MAX_BYTES, size: int | None = None
+) -> Event | Malformed:
     """Decode an entry; whatever its bytes are, this answers and never raises.
 
-    `max_bytes` bounds names and values together. A `Malformed` carries the tenant, the event id and
-    the event's name where they can be read and are usable in themselves.
+    `max_bytes` bounds names and values together, whose `size` a caller may know. A `Malformed`
+    carries the tenant, the event id and the event's name where they can be read and are usable in
+    themselves.
     """
     if not fields:
         return Malformed(Reason.EMPTY_ENTRY, "the entry has no fields")
-    size = sum(map(len, fields)) + sum(map(len, fields.values()))
+    if size is None:
+        size = size_of(fields)
     try:
         if size > max_bytes:
             detail = f"the entry is {size} bytes long; at most {max_bytes} are allowed"

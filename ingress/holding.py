@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate, islice
+from operator import attrgetter
+from typing import Any
 
 from ingress.entry import Entry, EntryId, Reading, StreamName, TrimmedEntry
 
 Position = tuple[StreamName, EntryId]
+
+_position: Callable[[Any], Position] = attrgetter("stream", "entry_id")
 
 
 class Holding:
@@ -38,32 +44,20 @@ class Holding:
         """The ids held of one stream."""
         return frozenset(entry_id for of, entry_id in self._held if of == stream)
 
-    def keep(self, entries: Iterable[Entry], trimmed: Iterable[TrimmedEntry] = ()) -> None:
+    def keep(self, entries: Sequence[Entry], trimmed: Sequence[TrimmedEntry] = ()) -> None:
         """Take in what was read, behind what is kept already."""
-        for entry in entries:
-            self._kept.append(entry)
-            self._held.add((entry.stream, entry.entry_id))
-        for gone in trimmed:
-            self._trimmed.append(gone)
-            self._held.add((gone.stream, gone.entry_id))
+        self._kept.extend(entries)
+        self._trimmed.extend(trimmed)
+        self._held.update(map(_position, (*entries, *trimmed)))
 
     def hand_out(self) -> Reading:
         """The next batch: at most `count` entries, and at most `max_bytes` unless it is but one."""
-        batch: list[Entry] = []
-        size = 0
-        while self._kept and len(batch) < self._count:
-            size += size_of(self._kept[0])
-            if batch and size > self._max_bytes:
-                break
-            batch.append(self._kept.popleft())
+        sizes = accumulate(entry.size for entry in islice(self._kept, self._count))
+        count = max(bisect_right(list(sizes), self._max_bytes), min(len(self._kept), 1))
+        batch = [self._kept.popleft() for _ in range(count)]
         trimmed, self._trimmed = self._trimmed, []
         return Reading(batch, trimmed)
 
     def let_go(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
         """Forget entries that are acknowledged, or that are to be read again."""
-        self._held.difference_update((entry.stream, entry.entry_id) for entry in entries)
-
-
-def size_of(entry: Entry) -> int:
-    """Bytes of an entry's names and values."""
-    return sum(map(len, entry.fields)) + sum(map(len, entry.fields.values()))
+        self._held.difference_update(map(_position, entries))

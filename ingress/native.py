@@ -60,16 +60,12 @@ def event_name(fields: Fields) -> EventName:
 
     Raises `Refusal`.
     """
-    name = fields.get(b"event_type", b"")
-    if name and not _decoded(name, b"event_type").isspace():
-        return _event_name(name, b"event_type", "event_type")
-    return _event_name(fields.get(b"event_name", b""), b"event_name", "event_type or event_name")
+    return _event_name(fields.get(b"event_type", b""), fields.get(b"event_name", b""))
 
 
 def text_of(fields: Fields, name: bytes) -> str:
     """A field's text, empty when absent; raises `Refusal` when it is not UTF-8."""
-    value = fields.get(name)
-    return _decoded(value, name) if value else ""
+    return _decoded(fields.get(name, b""), name)
 
 
 def _decoded(value: bytes, name: bytes) -> str:
@@ -88,8 +84,12 @@ def _tenant(value: bytes) -> TenantId:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _event_name(value: bytes, field: bytes, shown: str) -> EventName:
-    return EventName(event_name_from(_decoded(value, field), shown))
+def _event_name(event_type: bytes, event_name: bytes) -> EventName:
+    name = _decoded(event_type, b"event_type")
+    if name and not name.isspace():
+        return EventName(event_name_from(name, "event_type"))
+    name = _decoded(event_name, b"event_name")
+    return EventName(event_name_from(name, "event_type or event_name"))
 
 
 def shown_name(name: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from ingress.entry import Entry, EntryId, StreamName, TrimmedEntry
+from ingress.entry import Entry, EntryId, StreamName, TrimmedEntry, entry_of
 from ingress.trimming import GroupProgress, parse_id
 
 FIRST: Final = "0-0"
@@ -172,7 +172,7 @@ class StreamGroup:
         return about["entries-added"] - about["length"] if "entries-added" in about else None
 
     def _entry(self, entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-        return Entry(self.stream, EntryId(entry_id.decode()), fields, claimed=True)
+        return entry_of(self.stream, EntryId(entry_id.decode()), fields, claimed=True)
 
     def _trimmed(self, entry_id: bytes) -> TrimmedEntry:
         return TrimmedEntry(self.stream, EntryId(entry_id.decode()))
@@ -192,7 +192,7 @@ async def read_new(groups: Sequence[StreamGroup], count: int, block: timedelta) 
         block=int(block / timedelta(milliseconds=1)),
     )
     return [
-        Entry(StreamName(stream.decode()), EntryId(entry_id.decode()), fields)
+        entry_of(StreamName(stream.decode()), EntryId(entry_id.decode()), fields)
         for stream, entries in reply or []
         for entry_id, fields in entries
     ]

@@ -27,18 +27,19 @@ Columns: TypeAlias = dict[str, object]
 def content_digest(event: Event) -> bytes:
     """16 bytes that differ when an event's name, explicit key or payload text does."""
     key = event.explicit_key
-    prefix = _digest_prefix(event.name, str(key)) if key else _keyless_prefix(event.name)
-    return blake2b(prefix + event.payload.text.encode(), digest_size=16).digest()
+    digest = _begun(event.name, str(key)) if key else _begun_without_key(event.name).copy()
+    digest.update(event.payload.text.encode())
+    return digest.digest()
 
 
 @lru_cache(maxsize=1024)
-def _keyless_prefix(name: str) -> bytes:
-    return _digest_prefix(name, "")
+def _begun_without_key(name: str) -> blake2b:
+    return _begun(name, "")
 
 
-def _digest_prefix(name: str, explicit_key: str) -> bytes:
+def _begun(name: str, explicit_key: str) -> blake2b:
     named, key = name.encode(), explicit_key.encode("utf-8", "replace")
-    return b"%d %d %b%b" % (len(named), len(key), named, key)
+    return blake2b(b"%d %d %b%b" % (len(named), len(key), named, key), digest_size=16)
 
 
 def keys_of(incoming: IncomingEvent) -> Sequence[str]:
@@ -152,7 +153,7 @@ def _array(texts: Iterable[str]) -> str:
 
 
 def _context(context: EventContext) -> str | None:
-    if context == NO_CONTEXT:
+    if context is NO_CONTEXT or context == NO_CONTEXT:
         return None
     return json.dumps({name: text for name, text in asdict(context).items() if text is not None})
 

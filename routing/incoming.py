@@ -78,14 +78,12 @@ class Delivery:
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
-    """How one event of a batch ended."""
+    """How one event of a batch ended; which one, its place among the others says."""
 
-    tenant: TenantId
-    event_id: EventId
     outcome: Outcome
-    reason: Reason | None
-    matched_waits: int
-    duplicate: bool
+    reason: Reason | None = None
+    matched_waits: int = 0
+    duplicate: bool = False
     """True when the event was recorded before; nothing new was matched."""
 
 
@@ -94,6 +92,7 @@ class Recorded:
     """What one committed batch did. `deliveries` are leased to the recording process."""
 
     events: Sequence[RecordedEvent] = ()
+    """In the order of the batch."""
     deliveries: Sequence[Delivery] = ()
     left_to_claim: int = 0
     """Launches, and deliveries behind earlier ones of their workflow: they wait in the tables."""

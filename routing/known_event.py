@@ -37,12 +37,9 @@ class KnownEvent:
             and _same_json(self.payload, incoming.event.payload.text)
         )
 
-    def recorded(self, incoming: IncomingEvent, *, duplicate: bool) -> RecordedEvent:
+    def recorded(self, *, duplicate: bool) -> RecordedEvent:
         """How the event ended, when it was recorded."""
-        event = incoming.event
-        return RecordedEvent(
-            event.tenant, event.event_id, self.outcome, self.reason, self.waits, duplicate
-        )
+        return RecordedEvent(self.outcome, self.reason, self.waits, duplicate)
 
 
 def read_known_event(row: tuple[Any, ...]) -> KnownEvent:

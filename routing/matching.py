@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
-from correlation.event import Event
 from correlation.reason import Outcome, Reason
-from correlation.resolution import Resolved, Unresolved
+from correlation.resolution import Resolution, Resolved, Unresolved
 from routing.columns import identity_columns, rejected_columns
 from routing.database import Connection, Database
 from routing.incoming import (
@@ -148,12 +147,12 @@ class Matcher:
             stored = known[identity]
             first = stored.recorded_now and firsts[identity] is incoming
             if first or stored.same_as(incoming):
-                events.append(stored.recorded(incoming, duplicate=not first))
+                events.append(stored.recorded(duplicate=not first))
                 if not first:
                     again.append(identity)
             else:
                 conflicts.append(_conflict(incoming))
-                events.append(_conflicted(incoming))
+                events.append(_rejected(Reason.CONFLICTING_DUPLICATE))
         if again:
             await connection.execute(COUNT_REDELIVERIES, identity_columns(again))
         if conflicts:
@@ -188,42 +187,28 @@ def _delivery(row: tuple[Any, ...], events: Mapping[Identity, IncomingEvent]) ->
     )
 
 
+_NO_WAIT: Final = RecordedEvent(Outcome.NO_WAIT, Reason.NO_OPEN_WAIT)
+
+
 def _as_new(batch: Sequence[IncomingEvent], rows: Sequence[tuple[Any, ...]]) -> list[RecordedEvent]:
     """The ends of a batch in which every event was new."""
     waits = Counter((row[2], row[3]) for row in rows if row[2] is not None)
-    return [_new(incoming, waits[incoming.identity]) for incoming in batch]
+    # Most batches are noise, and all of their events end alike.
+    return [_new(each.resolution, waits[each.identity] if waits else 0) for each in batch]
 
 
-def _new(incoming: IncomingEvent, waits: int) -> RecordedEvent:
-    event, resolution = incoming.event, incoming.resolution
+def _new(resolution: Resolution, waits: int) -> RecordedEvent:
     match resolution:
-        case Unresolved(reason=reason):
-            return _ended(event, Outcome.UNRESOLVED, reason)
-        case Resolved() if waits:
-            return _ended(event, Outcome.MATCHED, None, waits)
         case Resolved():
-            return _ended(event, Outcome.NO_WAIT, Reason.NO_OPEN_WAIT)
+            return RecordedEvent(Outcome.MATCHED, None, waits) if waits else _NO_WAIT
+        case Unresolved(reason=reason):
+            return RecordedEvent(Outcome.UNRESOLVED, reason)
         case _:
             assert_never(resolution)
 
 
-def _ended(event: Event, outcome: Outcome, reason: Reason | None, waits: int = 0) -> RecordedEvent:
-    return RecordedEvent(event.tenant, event.event_id, outcome, reason, waits, duplicate=False)
-
-
-def _conflicted(incoming: IncomingEvent) -> RecordedEvent:
-    return _rejected(incoming, Reason.CONFLICTING_DUPLICATE)
-
-
-def _rejected(incoming: IncomingEvent, reason: Reason) -> RecordedEvent:
-    return RecordedEvent(
-        incoming.event.tenant,
-        incoming.event.event_id,
-        Outcome.REJECTED,
-        reason,
-        matched_waits=0,
-        duplicate=False,
-    )
+def _rejected(reason: Reason) -> RecordedEvent:
+    return RecordedEvent(Outcome.REJECTED, reason)
 
 
 def _merged(
@@ -233,7 +218,7 @@ def _merged(
     remaining = iter(others)
     for incoming in part.batch:
         refusal = refused.get(incoming.identity)
-        yield next(remaining) if refusal is None else _rejected(incoming, refusal.reason)
+        yield next(remaining) if refusal is None else _rejected(refusal.reason)
 
 
 def _conflict(incoming: IncomingEvent) -> RejectedEntry:

@@ -16,7 +16,7 @@ from typer.main import get_command
 import worker.cli
 from correlation.reason import Reason
 from ingress.dead_letters import RedisDeadLetters
-from ingress.entry import Entry, EntryId, StreamName
+from ingress.entry import EntryId, StreamName, entry_of
 from tests.acceptance.site import CANARY, Site, addresses, logged
 from tests.waiting import wait_until
 
@@ -52,7 +52,7 @@ async def take_in(site: Site) -> None:
     await redis.aclose()
     letters = RedisDeadLetters(lambda: Redis.from_url(site.redis_url))
     fields = {**FIELDS, "event_id": "poison", "payload_json": PAYLOAD}
-    entry = Entry(
+    entry = entry_of(
         StreamName(site.stream),
         EntryId("1-0"),
         {name.encode(): value.encode() for name, value in fields.items()},

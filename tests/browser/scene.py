@@ -13,7 +13,7 @@ from correlation.event import EventContext
 from correlation.reason import Outcome, Reason
 from correlation.rules import Rules, compile_rules
 from ingress.dead_letters import RedisDeadLetters
-from ingress.entry import Entry, EntryId, StreamName
+from ingress.entry import EntryId, StreamName, entry_of
 from pointsman.contract import Cardinality, Disposition
 from routing.database import Database
 from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
@@ -42,7 +42,7 @@ async def set_scene(database: Database, dead_letters: RedisDeadLetters) -> None:
     await _publish(database)
     await _reject(database)
     await dead_letters.set_aside(
-        Entry(
+        entry_of(
             StreamName(STREAM),
             EntryId("1763722800123-0"),
             {

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from correlation.reason import Reason
 from ingress.dead_letter_desk import DeadLetterDesk, LettersUnavailable, LetterUnusable
 from ingress.dead_letters import RedisDeadLetters
-from ingress.entry import Entry, EntryId, StreamName
+from ingress.entry import EntryId, StreamName, entry_of
 from ingress.letter import DeadLetter
 from tests.acceptance.program import Pointsman
 from tests.builders import a_wait
@@ -74,7 +74,7 @@ def pointsman(
 
 async def set_aside(redis_url: str, stream: str, fields: dict[bytes, bytes]) -> None:
     letters = RedisDeadLetters(lambda: Redis.from_url(redis_url, protocol=2))
-    entry = Entry(StreamName(stream), EntryId("7-0"), fields)
+    entry = entry_of(StreamName(stream), EntryId("7-0"), fields)
     await letters.set_aside(entry, Reason.POISON, "CheckViolation 23514: no")
     await letters.aclose()
 

@@ -171,7 +171,7 @@ class Intake:
                 return await self._record_halves(events, rejected)
             log.warning("entry.refused", error=str(refusal))
             await self._audit_refusal(events, refusal)
-            return [_poison(event) for event in events]
+            return [RecordedEvent(Outcome.REJECTED, Reason.POISON)] * len(events)
         await self._pass_on(recorded)
         return recorded.events
 
@@ -231,8 +231,8 @@ def _of_event(incoming: IncomingEvent, end: RecordedEvent) -> Answered:
     return Answered(
         status=status,
         entry_id=incoming.origin.entry_id,
-        tenant=end.tenant,
-        event_id=end.event_id,
+        tenant=incoming.event.tenant,
+        event_id=incoming.event.event_id,
         outcome=end.outcome,
         reason=end.reason,
         detail=detail,
@@ -280,13 +280,6 @@ def _forbidden(decoded: Event | Malformed, entry_id: str) -> Answered:
         tenant=decoded.tenant,
         event_id=decoded.event_id,
         detail="tenant: this token is not bound to the tenant that the event names",
-    )
-
-
-def _poison(incoming: IncomingEvent) -> RecordedEvent:
-    event = incoming.event
-    return RecordedEvent(
-        event.tenant, event.event_id, Outcome.REJECTED, Reason.POISON, 0, duplicate=False
     )
 
 

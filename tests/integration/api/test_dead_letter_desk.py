@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from correlation.reason import Reason
 from ingress.dead_letter_desk import DeadLetterDesk, LettersUnavailable
 from ingress.dead_letters import RedisDeadLetters
-from ingress.entry import Entry, EntryId, StreamName
+from ingress.entry import EntryId, StreamName, entry_of
 
 FIELDS = {b"tenant": b"acme", b"event_id": b"e", b"\xff\x00": b"\x80\r\n"}
 
@@ -25,7 +25,7 @@ async def redis(redis_url: str) -> AsyncIterator[Any]:
 async def set_aside(redis_url: str, stream: str, *entry_ids: str) -> None:
     letters = RedisDeadLetters(lambda: Redis.from_url(redis_url))
     for entry_id in entry_ids:
-        entry = Entry(StreamName(stream), EntryId(entry_id), FIELDS)
+        entry = entry_of(StreamName(stream), EntryId(entry_id), FIELDS)
         await letters.set_aside(entry, Reason.POISON, "refused")
     await letters.aclose()
 

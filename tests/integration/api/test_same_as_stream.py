@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from ingress.entry import Entry, EntryId, Reading, StreamName, TrimmedEntry
+from ingress.entry import Entry, EntryId, Reading, StreamName, TrimmedEntry, entry_of
 from routing.database import Database, DatabaseLimits, open_database
 from routing.gate import Backoff
 from routing.matching import Matcher, Matching
@@ -76,7 +76,7 @@ async def read_from_stream(database: Database) -> None:
         backoff=_backoff(),
     )
     for example in EXAMPLES.entries:
-        entry = Entry(StreamName("s"), EntryId(f"{example.line}"), example.fields)
+        entry = entry_of(StreamName("s"), EntryId(f"{example.line}"), example.fields)
         source = OneReading([entry])
         consumer = Consumer(
             source, recorder, FakeSink(), lambda: RULES, max_entry_bytes=1024 * 1024

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from correlation.reason import Reason
-from ingress.entry import Entry, EntryId, StreamName
+from ingress.entry import EntryId, StreamName, entry_of
 from ingress.letter import ADDED_FIELDS, ESCAPED, letter_fields, read_letter
 
 STREAM = StreamName("events")
@@ -21,7 +21,7 @@ NAMES = st.binary(max_size=20) | st.sampled_from(
 def test_what_is_set_aside_is_read_back_byte_for_byte(
     fields: dict[bytes, bytes], detail: str
 ) -> None:
-    entry = Entry(STREAM, EntryId("5-3"), fields)
+    entry = entry_of(STREAM, EntryId("5-3"), fields)
 
     letter = read_letter(EntryId("9-0"), letter_fields(entry, Reason.POISON, detail), STREAM)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress.entry import Entry, EntryId, StreamName, TrimmedEntry
-from ingress.holding import Holding, size_of
+from ingress.entry import Entry, EntryId, StreamName, TrimmedEntry, entry_of
+from ingress.holding import Holding
 
 STREAM = StreamName("s")
 
 
 def entry(number: int, size: int = 1) -> Entry:
-    return Entry(STREAM, EntryId(f"{number}-0"), {b"f": b"x" * (size - 1)})
+    return entry_of(STREAM, EntryId(f"{number}-0"), {b"f": b"x" * (size - 1)})
 
 
 def test_a_batch_is_bounded_in_count() -> None:
@@ -77,4 +77,6 @@ def test_whatever_is_kept_is_handed_out_once_in_order_and_within_bounds(
 
     assert [each for batch in batches for each in batch] == entries
     assert all(1 <= len(batch) <= count for batch in batches)
-    assert all(len(batch) == 1 or sum(map(size_of, batch)) <= max_bytes for batch in batches)
+    assert all(
+        len(batch) == 1 or sum(entry.size for entry in batch) <= max_bytes for batch in batches
+    )

@@ -4,7 +4,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from correlation.event import EventId, TenantId
 from correlation.reason import Outcome, Reason
 from ingress.backlog import StreamBacklog
 from ingress.entry import StreamName
@@ -33,7 +32,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def an_end(outcome: Outcome, reason: Reason | None, *, duplicate: bool = False) -> RecordedEvent:
-    return RecordedEvent(TenantId("acme"), EventId("e"), outcome, reason, 2, duplicate=duplicate)
+    return RecordedEvent(outcome, reason, 2, duplicate=duplicate)
 
 
 def a_delivery() -> Delivery:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from correlation.reason import Outcome, Reason
-from ingress.entry import Entry, EntryId, Reading, StreamName, TrimmedEntry
+from ingress.entry import Entry, EntryId, Reading, StreamName, TrimmedEntry, entry_of
 from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
 from routing.incoming import Delivery, IncomingEvent, Recorded, RecordedEvent, RejectedEntry
 
@@ -25,7 +25,7 @@ def an_entry(number: int, *, event_id: str | None = None, **fields: str) -> Entr
         **fields,
     }
     encoded = {name.encode(): value.encode() for name, value in values.items()}
-    return Entry(STREAM, EntryId(f"{number}-0"), encoded)
+    return entry_of(STREAM, EntryId(f"{number}-0"), encoded)
 
 
 class FakeLedger:
@@ -62,12 +62,7 @@ class FakeLedger:
         self.rejected += rejected
         self.journal.append("recorded")
         deliveries, self.deliveries = self.deliveries, []
-        ends = [
-            RecordedEvent(
-                each.event.tenant, each.event.event_id, Outcome.NO_WAIT, None, 0, duplicate=False
-            )
-            for each in events
-        ]
+        ends = [RecordedEvent(Outcome.NO_WAIT) for _ in events]
         return Recorded(ends, deliveries, self.left_to_claim)
 
 

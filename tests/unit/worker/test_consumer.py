@@ -11,7 +11,7 @@ import pytest
 
 from correlation.reason import Outcome, Reason
 from correlation.rules import NO_RULES
-from ingress.entry import Entry, EntryId, Reading, TrimmedEntry
+from ingress.entry import Entry, EntryId, Reading, TrimmedEntry, entry_of
 from ingress.envelope import raw_bytes
 from routing.faults import SchemaMismatch
 from routing.gate import Backoff
@@ -125,7 +125,7 @@ async def test_nothing_is_acknowledged_when_recording_ends_in_an_error() -> None
 
 
 async def test_a_malformed_entry_is_audited_with_its_bytes_and_harms_no_neighbour() -> None:
-    broken = Entry(STREAM, EntryId("2-0"), {b"event_id": b"\xff\xfe", b"tenant": b"acme"})
+    broken = entry_of(STREAM, EntryId("2-0"), {b"event_id": b"\xff\xfe", b"tenant": b"acme"})
     rig = Rig(Reading([an_entry(1), broken, an_entry(3)]))
 
     await rig.consumer.run_until_idle()

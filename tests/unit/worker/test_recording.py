@@ -59,7 +59,7 @@ async def test_a_healthy_batch_is_recorded_in_one_attempt(rig: Rig) -> None:
     recorded = await rig.recorder.record(recordings(10))
 
     assert rig.ledger.batches == [names(10)]
-    assert [event.event_id for event in recorded.events] == names(10)
+    assert len(recorded.events) == 10
     assert rig.pauses == []
 
 
@@ -69,7 +69,8 @@ async def test_an_outage_is_waited_for_and_nothing_is_dead_lettered(rig: Rig, ou
 
     recorded = await rig.recorder.record(recordings(3))
 
-    assert [event.event_id for event in recorded.events] == names(3)
+    assert rig.ledger.events == names(3)
+    assert len(recorded.events) == 3
     assert rig.dead_letters.letters == []
     assert len(rig.pauses) == outages
     assert max(rig.pauses) <= BACKOFF.maximum.total_seconds()
@@ -110,7 +111,7 @@ async def test_poison_is_isolated_by_halving_and_its_neighbours_are_recorded(
 
     healthy = [name for name in names(16) if name != f"event-{poisoned}"]
     assert rig.ledger.events == healthy
-    assert [event.event_id for event in recorded.events] == healthy
+    assert len(recorded.events) == len(healthy)
     alone = [batch for batch in rig.ledger.batches if batch == [f"event-{poisoned}"]]
     # Of the others, no more attempts than halving needs: two for each level.
     assert len(rig.ledger.batches) - len(alone) <= 2 * math.log2(16) + 2
