@@ -255,7 +255,7 @@ def _until(stage: Stage, stream: str, count: int, processes: Sequence[Process], 
             log = processes[0].log.read_text()[-2000:]
             raise Stuck(f"{done} of {count} entries are acknowledged: {log}")
         # Looking takes processor time, too, of which there are two cores for all.
-        time.sleep(0.02)
+        time.sleep(0.05)
     return done
 
 

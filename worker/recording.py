@@ -21,6 +21,7 @@ from ingress.envelope import raw_bytes
 from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
 from routing.gate import Backoff
 from routing.incoming import IncomingEvent, Origin, Recorded, RejectedEntry
+from routing.prepared import PreparedEvents
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +41,12 @@ class Batch:
     """Recordings that are recorded together, told apart."""
 
     recordings: Sequence[Recording]
-    events: Sequence[IncomingEvent]
+    events: PreparedEvents
     rejected: Sequence[RejectedEntry]
+
+    def independent_of(self, other: Batch) -> bool:
+        """Whether the two may be recorded at the same time."""
+        return self.events.independent_of(other.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Recorder:
         max_deliveries: int,
         backoff: Backoff,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        prepare: Callable[[Sequence[IncomingEvent]], Sequence[IncomingEvent]] = list,
+        prepare: Callable[[Sequence[IncomingEvent]], PreparedEvents] = PreparedEvents,
     ) -> None:
         """`prepare` does beforehand what the ledger would do with each try, for the same events."""
         self._ledger = ledger

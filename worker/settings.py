@@ -136,9 +136,9 @@ class Settings(TemporalSettings, HttpSettings, ObserveSettings, AuditSettings, S
         description="Name of this process in the group; unset: host, process id and a random part.",
     )
     batch_count: int = Field(
-        default=500,
+        default=1000,
         ge=1,
-        le=1000,
+        le=2000,
         description="Entries that are read and recorded together.",
     )
     batch_bytes: Size = Field(
