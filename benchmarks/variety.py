@@ -44,8 +44,8 @@ def measure(stage: Stage, scale: Scale, results: Results) -> None:
         results.add(PART, "half on one key, two processes", hot.rate, "events/s")
         several = consume_all(stage, _several_keys(count), count, rules=SEVERAL_KEYS)
         results.add(PART, "eight keys per event", several.rate, "events/s")
-        for kilobytes, share in ((0.5, 1), (8, 8), (256, 0)):
-            entries = max(count // share, 1_000) if share else scale.payload_events
+        for kilobytes, share in ((0.5, 1), (8, 2), (256, 0)):
+            entries = count // share if share else scale.payload_events
             sized = noise(entries, size=int(kilobytes * 1024))
             pace = consume_all(stage, sized, entries)
             results.add(PART, f"payloads of {kilobytes} kB", pace.rate, "events/s")

@@ -60,7 +60,10 @@ def event_name(fields: Fields) -> EventName:
 
     Raises `Refusal`.
     """
-    return _event_name(fields.get(b"event_type", b""), fields.get(b"event_name", b""))
+    name = fields.get(b"event_type", b"")
+    if name and not _decoded(name, b"event_type").isspace():
+        return _event_name(name, b"event_type", "event_type")
+    return _event_name(fields.get(b"event_name", b""), b"event_name", "event_type or event_name")
 
 
 def text_of(fields: Fields, name: bytes) -> str:
@@ -84,12 +87,8 @@ def _tenant(value: bytes) -> TenantId:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _event_name(event_type: bytes, event_name: bytes) -> EventName:
-    name = _decoded(event_type, b"event_type")
-    if name and not name.isspace():
-        return EventName(event_name_from(name, "event_type"))
-    name = _decoded(event_name, b"event_name")
-    return EventName(event_name_from(name, "event_type or event_name"))
+def _event_name(value: bytes, field: bytes, shown: str) -> EventName:
+    return EventName(event_name_from(_decoded(value, field), shown))
 
 
 def shown_name(name: bytes) -> str:

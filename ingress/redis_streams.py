@@ -32,6 +32,9 @@ from ingress.trimming import trimmed_unread
 EARLY_PAUSE: Final = timedelta(milliseconds=20)
 """Pause after an empty read that came back at once, as from a server that does not block."""
 
+FIRST_COUNT: Final = 100
+"""Entries asked for while it is not known how large they are."""
+
 ACKNOWLEDGE_WITHIN: Final = timedelta(seconds=5)
 CLOSE_WITHIN: Final = timedelta(seconds=2)
 
@@ -91,6 +94,7 @@ class RedisStreamSource:
         self._next_round = clock()
         self._claims: dict[StreamName, str] = {}
         self._own: dict[StreamName, str] = {}
+        self._asking = min(FIRST_COUNT, reading.count)
         self._alarmed: dict[StreamName, int] = {}
 
     def status(self) -> StreamStatus:
@@ -193,16 +197,14 @@ class RedisStreamSource:
         """Read one page of what is pending for this consumer, and keep what is not held."""
         name, after = next(iter(self._own.items()))
         held = self._holding.held
-        found = await self._groups[name].own_pending(after, self._reading.count)
+        found = await self._groups[name].own_pending(after, self._asking)
         self._keep_found(found, held)
         _go_on(self._own, name, found)
 
     async def _step_claims(self) -> None:
         name, cursor = next(iter(self._claims.items()))
         held = self._holding.held
-        found = await self._groups[name].claim(
-            cursor, self._reading.count, self._reading.claim_idle
-        )
+        found = await self._groups[name].claim(cursor, self._asking, self._reading.claim_idle)
         self._keep_found(found, held)
         _go_on(self._claims, name, found)
 
@@ -213,14 +215,26 @@ class RedisStreamSource:
         if entries or trimmed:
             _log.info("entry.claimed", entries=len(entries), trimmed=len(trimmed))
         self._holding.keep(entries, trimmed)
+        self._ask_for_more(found.entries)
 
     async def _wait_for_new(self) -> None:
         started = self._clock()
         block = self._reading.block
-        entries = await read_new(list(self._groups.values()), self._reading.count, block)
+        entries = await read_new(list(self._groups.values()), self._asking, block)
         self._holding.keep(entries)
+        self._ask_for_more(entries)
         if not entries and self._clock() - started < block.total_seconds() / 2:
             await self._sleep(min(EARLY_PAUSE, block).total_seconds())
+
+    def _ask_for_more(self, entries: Sequence[Entry]) -> None:
+        """Let the next reply hold about what is handed out at once, if entries stay as they are.
+
+        Redis bounds a reply by its entries alone, of which a thousand may be a gigabyte.
+        """
+        size = sum(entry.size for entry in entries)
+        if size:
+            fitting = self._reading.max_bytes * len(entries) // size
+            self._asking = max(1, min(self._reading.count, 2 * self._asking, fitting))
 
     async def _recover_from(self, error: RedisError | OSError) -> None:
         self._failures += 1

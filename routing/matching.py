@@ -29,7 +29,7 @@ from routing.incoming import (
 )
 from routing.known_event import KnownEvent, read_known_event
 from routing.launch_recording import look_up_triggers, record_launches
-from routing.prepared import LOCKS_PER_TRANSACTION, Part, PreparedEvents
+from routing.prepared import Part, PreparedEvents
 from routing.statements import (
     COUNT_REDELIVERIES,
     KNOWN_EVENTS,
@@ -51,7 +51,8 @@ class Matching:
     lease: timedelta = timedelta(seconds=60)
     buffer_ttl: timedelta = timedelta(days=7)
     """How long an event stays available to look-backs."""
-    locks_per_transaction: int = LOCKS_PER_TRANSACTION
+    locks_per_transaction: int = 2_000
+    """Postgres holds `max_locks_per_transaction x max_connections` locks in all."""
 
 
 class Matcher:

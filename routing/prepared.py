@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from pointsman.contract import HUMAN_TASK_COMPLETED
 from routing.arrays import BigintArray, bigint_array
 from routing.columns import Columns, event_arrays, keys_of, lock_hashes
 from routing.incoming import Identity, IncomingEvent
-
-LOCKS_PER_TRANSACTION: Final = 2_000
-"""Postgres holds `max_locks_per_transaction x max_connections` locks in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +24,6 @@ class Part:
     """Of events with one identity the first."""
     unique: Sequence[IncomingEvent]
     """The firsts, in their order."""
-    keys: frozenset[tuple[str, str]]
-    """(tenant, key) of all events, whatever their names."""
-    lock_count: int
     locks: BigintArray | None
     """Those of all keys, sorted; None where no event has a key."""
     arrays: Columns
@@ -45,33 +38,14 @@ class Part:
 class PreparedEvents(list[IncomingEvent]):
     """The events of a batch, in their order, with the parts that they are recorded in."""
 
-    __slots__ = ("limit", "parts")
+    __slots__ = ("parts",)
 
-    def __init__(
-        self, events: Sequence[IncomingEvent], locks_per_transaction: int = LOCKS_PER_TRANSACTION
-    ) -> None:
+    def __init__(self, events: Sequence[IncomingEvent], locks_per_transaction: int) -> None:
         """Work out the parts; none takes more locks than that, unless it is but one event."""
         super().__init__(events)
-        self.limit = locks_per_transaction
         self.parts: Sequence[Part] = [
             _part(batch) for batch in _by_locks(events, locks_per_transaction)
         ]
-
-    def independent_of(self, other: PreparedEvents) -> bool:
-        """Whether it makes no difference which of the two is recorded first.
-
-        No key of one is among the other's, under whatever name, and no event is in both. What takes
-        more locks than one transaction may, alone or together, is not looked at.
-        """
-        if not self.parts or not other.parts:
-            return True
-        one, two = self.parts[0], other.parts[0]
-        return (
-            len(self.parts) == len(other.parts) == 1
-            and one.lock_count + two.lock_count <= self.limit
-            and one.keys.isdisjoint(two.keys)
-            and one.firsts.keys().isdisjoint(two.firsts)
-        )
 
 
 def _part(batch: Sequence[IncomingEvent]) -> Part:
@@ -83,8 +57,7 @@ def _part(batch: Sequence[IncomingEvent]) -> Part:
     hashes = lock_hashes(unique)
     locks = bigint_array(hashes) if hashes else None
     answers = [incoming for incoming in unique if incoming.event.name == HUMAN_TASK_COMPLETED]
-    keys = frozenset((each.event.tenant, key) for each in unique for key in keys_of(each))
-    return Part(batch, firsts, unique, keys, len(hashes), locks, event_arrays(unique), answers)
+    return Part(batch, firsts, unique, locks, event_arrays(unique), answers)
 
 
 def _by_locks(events: Sequence[IncomingEvent], limit: int) -> Iterator[Sequence[IncomingEvent]]:

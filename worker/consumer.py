@@ -8,12 +8,11 @@ loses none.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Final, Literal, Protocol, Self, TypeAlias, assert_never
+from typing import Final, Literal, Protocol, TypeAlias, assert_never
 
 from correlation.event import Event
 from correlation.reason import Outcome, Reason
@@ -37,9 +36,6 @@ from worker.stream_tenant import kept_within
 
 LAST_READ_SECONDS: Final = 0.25
 """So long a stop waits for the answer to a read that is under way."""
-OVERTAKEN_AFTER_SECONDS: Final = 5.0
-"""So late, a batch is overtaken by the signals of the next if they share no key: those are leased.
-"""
 AT_A_STRETCH: Final = 50
 """Entries that are decided before the loop turns: a millisecond's work."""
 
@@ -52,28 +48,10 @@ Verdict: TypeAlias = tuple[Recorded, Sequence[Refused]]
 class _UnderWay:
     """A reading that is decided: its record, then what follows from it."""
 
-    batch: Batch
     recorded: asyncio.Task[Verdict]
     passed: asyncio.Task[None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """When a reading may be recorded and passed on: after the two before it, or beside the last."""
-
-    before: Sequence[_UnderWay]
-    beside: bool
-
-    @classmethod
-    def after(cls, before: Sequence[_UnderWay], batch: Batch, *, large: bool) -> Self:
-        """The turn of a batch after those that are under way."""
-        beside = large and bool(before) and batch.independent_of(before[-1].batch)
-        return cls(tuple(before), beside)
-
-    @property
-    def first(self) -> Sequence[_UnderWay]:
-        """Those that are recorded before it."""
-        return self.before[:-1] if self.beside else self.before
+    before: asyncio.Task[None] | None
+    """The passing on of the reading before."""
 
 
 class DeliverySink(Protocol):
@@ -115,36 +93,36 @@ class Consumer:
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set; what was read by then is recorded and acknowledged.
 
-        Three readings are under way at most: one is read and decided while the one before is
-        recorded and the one before that acknowledged and handed over. Each step takes them one
-        after the other, so that events keep their order; but a large one is recorded beside the one
-        before if it makes no difference which is first, and the next is read ahead meanwhile. What
-        a healthy database refuses is insisted on beside them. What cannot be recorded within
-        `grace` after the stop stays pending, for whoever comes next.
+        One reading is read while one is decided, the one before is recorded and the one before that
+        acknowledged and handed over. Each step takes them one after the other, so that events keep
+        their order. What a healthy database refuses is insisted on beside them. What cannot be
+        recorded within `grace` after the stop stays pending, for whoever comes next.
         """
         stop = asyncio.create_task(stopping.wait())
         try:
             async with asyncio.TaskGroup() as group:
                 insistence = Insistence(group)
-                under_way: deque[_UnderWay] = deque(maxlen=2)
-                ahead = self._read_ahead(group, stop)
-                while ahead and (reading := await _arrived(ahead, stop)) is not None:
-                    # Of small ones it is better to take more together than to hurry.
-                    large = len(reading.entries) > AT_A_STRETCH
-                    ahead = self._read_ahead(group, stop) if large else None
-                    batch = await self._decide_all(reading)
-                    turn = _Turn.after(under_way, batch, large=large)
-                    for each in turn.first:
-                        await asyncio.wait(
-                            {each.recorded, stop}, return_when=asyncio.FIRST_COMPLETED
-                        )
-                    under_way.append(self._begin(group, turn, reading, batch, insistence))
-                    ahead = ahead or self._read_ahead(group, stop)
-                if under_way:
+                earlier: _UnderWay | None = None
+                ahead = self._read_ahead(stop)
+                try:
+                    while ahead and (reading := await _arrived(ahead, stop)) is not None:
+                        # Of small ones it is better to take more together than to hurry.
+                        large = len(reading.entries) > AT_A_STRETCH
+                        ahead = self._read_ahead(stop) if large else None
+                        batch = await self._decide_all(reading)
+                        if earlier is not None:
+                            await asyncio.wait(
+                                {earlier.recorded, stop}, return_when=asyncio.FIRST_COMPLETED
+                            )
+                        earlier = self._begin(group, earlier, reading, batch, insistence)
+                        ahead = ahead or self._read_ahead(stop)
+                finally:
+                    # What it may have fetched stays pending and is claimed later.
+                    await cancel([ahead] if ahead else [])
+                if earlier is not None:
                     # Postgres may be away: that must not keep a process from ending.
-                    await asyncio.wait({under_way[-1].passed}, timeout=self._grace.total_seconds())
-                    await cancel([each.recorded for each in under_way])
-                    await cancel([each.passed for each in under_way])
+                    await asyncio.wait({earlier.passed}, timeout=self._grace.total_seconds())
+                    await cancel([earlier.recorded, earlier.passed])
                 await insistence.end()
         finally:
             stop.cancel()
@@ -160,46 +138,41 @@ class Consumer:
         for poison in await self._pass_on_healthy(reading, verdict):
             await self._insist(*poison)
 
-    def _read_ahead(
-        self, group: asyncio.TaskGroup, stop: asyncio.Task[Literal[True]]
-    ) -> asyncio.Task[Reading] | None:
+    def _read_ahead(self, stop: asyncio.Task[Literal[True]]) -> asyncio.Task[Reading] | None:
         """The next read, begun; None after the stop."""
-        return None if stop.done() else group.create_task(self._source.read())
+        return None if stop.done() else asyncio.create_task(self._source.read())
 
     def _begin(
         self,
         group: asyncio.TaskGroup,
-        turn: _Turn,
+        earlier: _UnderWay | None,
         reading: Reading,
         batch: Batch,
         insistence: Insistence,
     ) -> _UnderWay:
-        recorded = group.create_task(self._record_in_turn(turn, batch))
-        passed = group.create_task(self._pass_on_in_turn(turn, recorded, reading, insistence))
-        return _UnderWay(batch, recorded, passed)
+        recorded = group.create_task(self._record_after(earlier, batch))
+        before = earlier.passed if earlier else None
+        passed = group.create_task(self._pass_on_after(before, recorded, reading, insistence))
+        return _UnderWay(recorded, passed, before)
 
     # Tasks are awaited as they are, so that cancelling the last one cancels those before it, too.
 
-    async def _record_in_turn(self, turn: _Turn, batch: Batch) -> Verdict:
-        for each in turn.first:
-            await each.recorded
-        for each in turn.before[:-1]:
-            await each.passed
+    async def _record_after(self, earlier: _UnderWay | None, batch: Batch) -> Verdict:
+        if earlier is not None:
+            await earlier.recorded
+            if earlier.before is not None:
+                await earlier.before
         return await self._record(batch)
 
-    async def _pass_on_in_turn(
+    async def _pass_on_after(
         self,
-        turn: _Turn,
+        before: asyncio.Task[None] | None,
         recorded: asyncio.Task[Verdict],
         reading: Reading,
         insistence: Insistence,
     ) -> None:
-        await recorded
-        for last in turn.before[-1:]:
-            if turn.beside:
-                await asyncio.wait({last.passed}, timeout=OVERTAKEN_AFTER_SECONDS)
-            else:
-                await last.passed
+        if before is not None:
+            await before
         for poison in await self._pass_on_healthy(reading, await recorded):
             await insistence.take_on(self._insist(*poison))
 
@@ -266,16 +239,11 @@ async def _arrived(
     read: asyncio.Task[Reading], stop: asyncio.Task[Literal[True]]
 ) -> Reading | None:
     """What the read brings; None when told to stop before."""
-    try:
-        await asyncio.wait({read, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if not read.done():
-            # Told to stop: what is on its way already is still taken.
-            await asyncio.wait({read}, timeout=LAST_READ_SECONDS)
-    finally:
-        if not read.done():
-            # What it may have fetched stays pending and is claimed later.
-            await cancel([read])
-    return None if read.cancelled() else read.result()
+    await asyncio.wait({read, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if not read.done():
+        # Told to stop: what is on its way already is still taken.
+        await asyncio.wait({read}, timeout=LAST_READ_SECONDS)
+    return read.result() if read.done() else None
 
 
 async def _done() -> None:

@@ -21,7 +21,6 @@ from ingress.envelope import raw_bytes
 from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
 from routing.gate import Backoff
 from routing.incoming import IncomingEvent, Origin, Recorded, RejectedEntry
-from routing.prepared import PreparedEvents
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +40,8 @@ class Batch:
     """Recordings that are recorded together, told apart."""
 
     recordings: Sequence[Recording]
-    events: PreparedEvents
+    events: Sequence[IncomingEvent]
     rejected: Sequence[RejectedEntry]
-
-    def independent_of(self, other: Batch) -> bool:
-        """Whether the two may be recorded at the same time."""
-        return self.events.independent_of(other.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +86,7 @@ class Recorder:
         max_deliveries: int,
         backoff: Backoff,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        prepare: Callable[[Sequence[IncomingEvent]], PreparedEvents] = PreparedEvents,
+        prepare: Callable[[Sequence[IncomingEvent]], Sequence[IncomingEvent]] = list,
     ) -> None:
         """`prepare` does beforehand what the ledger would do with each try, for the same events."""
         self._ledger = ledger

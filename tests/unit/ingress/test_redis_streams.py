@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from ingress.reconnection import BackOff
-from ingress.redis_streams import EARLY_PAUSE
+from ingress.redis_streams import EARLY_PAUSE, FIRST_COUNT
 from tests.streams import add, client, drained, pending_ids, source, values
 
 PAUSES = BackOff(first=timedelta(seconds=1), longest=timedelta(seconds=4))
@@ -239,3 +239,28 @@ async def test_closing_in_an_outage_does_not_raise(
         server.connected = False
 
     assert opened.status().connected
+
+
+async def test_no_more_is_asked_for_than_is_handed_out_at_once(
+    connect: partial[fakeredis.FakeAsyncRedis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    read = fakeredis.FakeAsyncRedis.xreadgroup
+
+    async def noting(*arguments: Any, **options: Any) -> object:
+        asked.append(options["count"])
+        return await read(*arguments, **options)
+
+    monkeypatch.setattr(fakeredis.FakeAsyncRedis, "xreadgroup", noting)
+    async with (
+        client(connect) as redis,
+        source(connect, STREAM, count=1000, max_bytes=10_000) as opened,
+    ):
+        for size in (10, 1000, 1000):
+            await add(redis, STREAM, *["x" * size] * 300)
+        await drained(opened)
+
+    known = asked.index(200)
+    assert asked[known - 1] == FIRST_COUNT
+    assert asked[known : known + 3] == [200, 400, 9]
+    assert set(asked[known + 3 :]) == {9}

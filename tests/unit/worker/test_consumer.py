@@ -15,7 +15,6 @@ from ingress.entry import Entry, EntryId, Reading, TrimmedEntry, entry_of
 from ingress.envelope import raw_bytes
 from routing.faults import SchemaMismatch
 from routing.gate import Backoff
-from routing.incoming import IncomingEvent
 from tests.unit.routing.fakes import a_delivery
 from tests.unit.worker.fakes import (
     STREAM,
@@ -258,64 +257,6 @@ async def test_one_reading_is_recorded_while_the_one_before_is_acknowledged_and_
 
     assert recorded_meanwhile == ["event-1", "event-2"]
     assert rig.source.acknowledged == ["1-0", "2-0", "3-0"]
-
-
-def large_reading(first: int, keys: str) -> Reading:
-    numbers = range(first, first + AT_A_STRETCH + 1)
-    return Reading([an_entry(n, workflow_correlation_key=f"{keys}-{n % 100}") for n in numbers])
-
-
-@pytest.mark.parametrize(
-    ("keys", "readings", "at_once"),
-    [
-        ("three readings of other keys", [(100, "a"), (200, "b"), (300, "c")], 2),
-        ("the second has keys of the first", [(100, "a"), (200, "a"), (300, "c")], 1),
-    ],
-)
-async def test_two_large_readings_are_recorded_at_a_time_unless_they_share_a_key(
-    keys: str, readings: list[tuple[int, str]], at_once: int
-) -> None:
-    batches = [large_reading(*each) for each in readings]
-    async with being_recorded(Rig(*batches)) as recording:
-        assert len(recording) == at_once, keys
-
-    assert recording == [f"event-{first}" for first, _ in readings]
-
-
-async def test_small_readings_are_recorded_one_after_the_other() -> None:
-    entries = [an_entry(number, workflow_correlation_key=f"{number}") for number in (1, 2, 3)]
-
-    async with being_recorded(Rig(*(Reading([entry]) for entry in entries))) as recording:
-        assert recording == ["event-1"]
-
-    assert recording == ["event-1", "event-2", "event-3"]
-
-
-@asynccontextmanager
-async def being_recorded(rig: Rig) -> AsyncGenerator[list[str]]:
-    """The first event of each batch that is being recorded while none is committed; then all."""
-    recording: list[str] = []
-    stopping, may_go_on = asyncio.Event(), asyncio.Event()
-    record = rig.ledger.record
-    entries = [entry.entry_id for reading in rig.source.readings for entry in reading.entries]
-
-    async def slowly(events: Sequence[IncomingEvent], *others: object) -> object:
-        recording.append(events[0].event.event_id)
-        await may_go_on.wait()
-        return await record(events, *others)  # type: ignore[arg-type]
-
-    rig.ledger.record = slowly  # type: ignore[assignment,method-assign]
-    running = asyncio.create_task(rig.consumer.run(stopping))
-    await wait_until(lambda: recording, description="one is being recorded")
-    for _ in range(100):
-        await asyncio.sleep(0)
-    yield recording
-    may_go_on.set()
-    acknowledged = rig.source.acknowledged
-    await wait_until(lambda: len(acknowledged) == len(entries), description="all are acknowledged")
-    stopping.set()
-    await asyncio.wait_for(running, 20)
-    assert acknowledged == entries
 
 
 async def test_the_next_entries_are_read_while_a_batch_is_decided() -> None:
