@@ -47,7 +47,10 @@ def steps() -> dict[str, Callable[[], object]]:
     ]
     return {
         "bounding the batch": lambda: _bounded(entries),
-        "decode": lambda: [decode(entry.fields) for entry in entries],
+        "an entry and its size": lambda: [
+            entry_of(STREAM, entry.entry_id, entry.fields) for entry in entries
+        ],
+        "decode": lambda: [decode(entry.fields, size=entry.size) for entry in entries],
         "  of it exact JSON": lambda: [read_json(text) for text in texts],
         "resolve": lambda: [resolve(event, rules) for event in events],
         "lock hashes": lambda: lock_hashes(incoming),

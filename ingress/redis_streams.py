@@ -229,12 +229,14 @@ class RedisStreamSource:
     def _ask_for_more(self, entries: Sequence[Entry]) -> None:
         """Let the next reply hold about what is handed out at once, if entries stay as they are.
 
-        Redis bounds a reply by its entries alone, of which a thousand may be a gigabyte.
+        Redis bounds a reply by the entries of each stream alone, of which a thousand may be a
+        gigabyte. A reply that was not full says too little to ask for more than before.
         """
         size = sum(entry.size for entry in entries)
         if size:
-            fitting = self._reading.max_bytes * len(entries) // size
-            self._asking = max(1, min(self._reading.count, 2 * self._asking, fitting))
+            fitting = self._reading.max_bytes * len(entries) // size // len(self._groups)
+            growth = 2 if len(entries) >= self._asking else 1
+            self._asking = max(1, min(self._reading.count, growth * self._asking, fitting))
 
     async def _recover_from(self, error: RedisError | OSError) -> None:
         self._failures += 1

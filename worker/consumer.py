@@ -38,6 +38,8 @@ LAST_READ_SECONDS: Final = 0.25
 """So long a stop waits for the answer to a read that is under way."""
 AT_A_STRETCH: Final = 50
 """Entries that are decided before the loop turns: a millisecond's work."""
+MANY: Final = 500
+"""So many entries at once are a backlog: the next are read while these are decided."""
 
 
 Verdict: TypeAlias = tuple[Recorded, Sequence[Refused]]
@@ -106,9 +108,9 @@ class Consumer:
                 ahead = self._read_ahead(stop)
                 try:
                     while ahead and (reading := await _arrived(ahead, stop)) is not None:
-                        # Of small ones it is better to take more together than to hurry.
-                        large = len(reading.entries) > AT_A_STRETCH
-                        ahead = self._read_ahead(stop) if large else None
+                        # Of few entries it is better to take more together than to hurry.
+                        many = len(reading.entries) >= MANY
+                        ahead = self._read_ahead(stop) if many else None
                         batch = await self._decide_all(reading)
                         if earlier is not None:
                             await asyncio.wait(

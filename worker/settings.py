@@ -138,7 +138,7 @@ class Settings(TemporalSettings, HttpSettings, ObserveSettings, AuditSettings, S
     batch_count: int = Field(
         default=1000,
         ge=1,
-        le=2000,
+        le=1000,
         description="Entries that are read and recorded together.",
     )
     batch_bytes: Size = Field(

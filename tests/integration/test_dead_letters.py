@@ -196,8 +196,12 @@ async def test_poison_is_set_aside_and_neither_neighbours_nor_later_entries_wait
         await wait_until(
             lambda: recorded(database_url) == 17, description="a later one in", timeout=60
         )
+        await wait_until(
+            lambda: _pending(redis, stream_name, group, 1),
+            description="poison alone is pending still",
+            timeout=60,
+        )
         letters_meanwhile = await all_letters(redis, stream_name)
-        assert await _pending(redis, stream_name, group, 1)
     settings = {"POINTSMAN_CLAIM_IDLE": "100ms", "POINTSMAN_CLAIM_PERIOD": "100ms"}
     with pointsman.with_settings(**settings).running("run", log=tmp_path / "quick.log"):
         await wait_until(

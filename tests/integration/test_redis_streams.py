@@ -124,7 +124,7 @@ async def test_a_large_abandoned_backlog_is_claimed_to_its_end(
 ) -> None:
     ids = await add(redis, stream_name, *(str(number) for number in range(137)))
     async with source(connect, stream_name, consumer="gone", count=500) as gone:
-        await gone.read()
+        await drained(gone)
     await redis.xdel(stream_name, *ids[10:20])
 
     async with source(connect, stream_name, claim_idle=NOW, count=10) as opened:

@@ -218,6 +218,8 @@ def test_every_normal_form_of_a_text_has_one_key(text: str) -> None:
 
 def test_a_lock_hash_is_the_same_in_every_release() -> None:
     assert lock_hash("acme", "INVOICE_PAID", "INV-1") == -2612593570271762717
+    assert lock_hash("acme", "INVOICE_PAID", "INV-2") != lock_hash("acme", "INVOICE_PAID", "INV-1")
+    assert lock_hash("acme", "INVOICE_PAID", "INV-1") == -2612593570271762717
 
 
 def test_a_lock_hash_fits_a_signed_64_bit_column() -> None:

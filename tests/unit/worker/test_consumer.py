@@ -25,7 +25,7 @@ from tests.unit.worker.fakes import (
     an_entry,
 )
 from tests.waiting import wait_until
-from worker.consumer import AT_A_STRETCH, Consumer
+from worker.consumer import AT_A_STRETCH, MANY, Consumer
 from worker.insistence import AT_ONCE
 from worker.recording import Recorder
 
@@ -259,15 +259,22 @@ async def test_one_reading_is_recorded_while_the_one_before_is_acknowledged_and_
     assert rig.source.acknowledged == ["1-0", "2-0", "3-0"]
 
 
-async def test_the_next_entries_are_read_while_a_batch_is_decided() -> None:
-    many = Reading([an_entry(number) for number in range(3 * AT_A_STRETCH)])
-    rig = Rig(many, Reading([an_entry(1000)]))
+@pytest.mark.parametrize(
+    ("entries", "unread"),
+    [
+        pytest.param(MANY, 0, id="a backlog: the next are read while these are decided"),
+        pytest.param(1, 1, id="a lone entry: it goes first, and others may come meanwhile"),
+    ],
+)
+async def test_the_next_entries_are_read_ahead_of_a_backlog(entries: int, unread: int) -> None:
+    first = Reading([an_entry(number) for number in range(entries)])
+    rig = Rig(first, Reading([an_entry(1000)]))
     stopping = asyncio.Event()
-    unread: list[int] = []
+    waiting: list[int] = []
     record = rig.ledger.record
 
     async def noting(*batch: object) -> object:
-        unread.append(len(rig.source.readings))
+        waiting.append(len(rig.source.readings))
         return await record(*batch)  # type: ignore[arg-type]
 
     rig.ledger.record = noting  # type: ignore[assignment,method-assign]
@@ -276,11 +283,11 @@ async def test_the_next_entries_are_read_while_a_batch_is_decided() -> None:
     stopping.set()
     await asyncio.wait_for(running, 20)
 
-    assert unread[0] == 0
+    assert waiting[0] == unread
 
 
 async def test_what_was_read_ahead_of_the_stop_is_recorded() -> None:
-    many = Reading([an_entry(number) for number in range(3 * AT_A_STRETCH)])
+    many = Reading([an_entry(number) for number in range(MANY)])
     rig = Rig(many, Reading([an_entry(1000)]))
     stopping = asyncio.Event()
     read = rig.source.read
@@ -321,11 +328,14 @@ async def test_a_consumer_that_is_told_to_stop_finishes_what_it_has_read() -> No
 
 async def test_a_consumer_that_is_told_to_stop_waits_for_no_entry() -> None:
     rig = Rig()
-    stopping, reading = asyncio.Event(), asyncio.Event()
+    stopping, reading, given_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def read_for_ever() -> Reading:
         reading.set()
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
         raise AssertionError
 
     rig.source.read = read_for_ever  # type: ignore[method-assign]
@@ -336,6 +346,7 @@ async def test_a_consumer_that_is_told_to_stop_waits_for_no_entry() -> None:
     await asyncio.wait_for(running, 20)
 
     assert rig.journal == []
+    assert given_up.is_set()
 
 
 async def test_what_a_read_brings_in_the_moment_of_the_stop_is_recorded() -> None:
