@@ -215,18 +215,18 @@ class RedisStreamSource:
         if entries or trimmed:
             _log.info("entry.claimed", entries=len(entries), trimmed=len(trimmed))
         self._holding.keep(entries, trimmed)
-        self._ask_for_more(found.entries)
+        self._ask_for_what_fits(found.entries)
 
     async def _wait_for_new(self) -> None:
         started = self._clock()
         block = self._reading.block
         entries = await read_new(list(self._groups.values()), self._asking, block)
         self._holding.keep(entries)
-        self._ask_for_more(entries)
+        self._ask_for_what_fits(entries)
         if not entries and self._clock() - started < block.total_seconds() / 2:
             await self._sleep(min(EARLY_PAUSE, block).total_seconds())
 
-    def _ask_for_more(self, entries: Sequence[Entry]) -> None:
+    def _ask_for_what_fits(self, entries: Sequence[Entry]) -> None:
         """Let the next reply hold about what is handed out at once, if entries stay as they are.
 
         Redis bounds a reply by the entries of each stream alone, of which a thousand may be a

@@ -120,7 +120,8 @@ class Consumer:
                         ahead = ahead or self._read_ahead(stop)
                 finally:
                     # What it may have fetched stays pending and is claimed later.
-                    await cancel([ahead] if ahead else [])
+                    if ahead:
+                        await cancel([ahead])
                 if earlier is not None:
                     # Postgres may be away: that must not keep a process from ending.
                     await asyncio.wait({earlier.passed}, timeout=self._grace.total_seconds())

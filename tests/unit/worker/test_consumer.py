@@ -15,6 +15,7 @@ from ingress.entry import Entry, EntryId, Reading, TrimmedEntry, entry_of
 from ingress.envelope import raw_bytes
 from routing.faults import SchemaMismatch
 from routing.gate import Backoff
+from routing.incoming import IncomingEvent, Recorded, RejectedEntry
 from tests.unit.routing.fakes import a_delivery
 from tests.unit.worker.fakes import (
     STREAM,
@@ -110,13 +111,15 @@ async def test_nothing_is_acknowledged_while_nothing_can_be_recorded() -> None:
     assert rig.journal == ["paused"] * 3 + ["recorded", "acknowledged", "submitted"]
 
 
-async def test_nothing_is_acknowledged_when_recording_ends_in_an_error() -> None:
+async def test_nothing_is_acknowledged_when_recording_ends_in_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rig = Rig(Reading([an_entry(1)]))
 
     async def fail(*_: object) -> None:
         raise SchemaMismatch("newer")
 
-    rig.ledger.record = fail  # type: ignore[assignment,method-assign]
+    monkeypatch.setattr(rig.ledger, "record", fail)
 
     with pytest.raises(SchemaMismatch):
         await rig.consumer.run_until_idle()
@@ -235,7 +238,9 @@ async def test_deliveries_that_are_left_in_the_table_are_called_for() -> None:
     assert rig.sink.wakes == 1
 
 
-async def test_one_reading_is_recorded_while_the_one_before_is_acknowledged_and_no_more() -> None:
+async def test_one_reading_is_recorded_while_the_one_before_is_acknowledged_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rig = Rig(*(Reading([an_entry(number)]) for number in (1, 2, 3)))
     stopping, may_go_on = asyncio.Event(), asyncio.Event()
     acknowledge = rig.source.acknowledge
@@ -244,7 +249,7 @@ async def test_one_reading_is_recorded_while_the_one_before_is_acknowledged_and_
         await may_go_on.wait()
         await acknowledge(entries)
 
-    rig.source.acknowledge = slowly  # type: ignore[method-assign]
+    monkeypatch.setattr(rig.source, "acknowledge", slowly)
     running = asyncio.create_task(rig.consumer.run(stopping))
     await wait_until(lambda: len(rig.ledger.events) == 2, description="two are recorded")
     for _ in range(50):
@@ -266,18 +271,22 @@ async def test_one_reading_is_recorded_while_the_one_before_is_acknowledged_and_
         pytest.param(1, 1, id="a lone entry: it goes first, and others may come meanwhile"),
     ],
 )
-async def test_the_next_entries_are_read_ahead_of_a_backlog(entries: int, unread: int) -> None:
+async def test_the_next_entries_are_read_ahead_of_a_backlog(
+    entries: int, unread: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = Reading([an_entry(number) for number in range(entries)])
     rig = Rig(first, Reading([an_entry(1000)]))
     stopping = asyncio.Event()
     waiting: list[int] = []
     record = rig.ledger.record
 
-    async def noting(*batch: object) -> object:
+    async def noting(
+        events: Sequence[IncomingEvent], rejected: Sequence[RejectedEntry] = ()
+    ) -> Recorded:
         waiting.append(len(rig.source.readings))
-        return await record(*batch)  # type: ignore[arg-type]
+        return await record(events, rejected)
 
-    rig.ledger.record = noting  # type: ignore[assignment,method-assign]
+    monkeypatch.setattr(rig.ledger, "record", noting)
     running = asyncio.create_task(rig.consumer.run(stopping))
     await wait_until(lambda: "1000-0" in rig.source.acknowledged, description="all are recorded")
     stopping.set()
@@ -286,7 +295,7 @@ async def test_the_next_entries_are_read_ahead_of_a_backlog(entries: int, unread
     assert waiting[0] == unread
 
 
-async def test_what_was_read_ahead_of_the_stop_is_recorded() -> None:
+async def test_what_was_read_ahead_of_the_stop_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     many = Reading([an_entry(number) for number in range(MANY)])
     rig = Rig(many, Reading([an_entry(1000)]))
     stopping = asyncio.Event()
@@ -298,24 +307,28 @@ async def test_what_was_read_ahead_of_the_stop_is_recorded() -> None:
             stopping.set()
         return reading
 
-    rig.source.read = read_and_stop  # type: ignore[method-assign]
+    monkeypatch.setattr(rig.source, "read", read_and_stop)
 
     await asyncio.wait_for(rig.consumer.run(stopping), 20)
 
     assert rig.source.acknowledged[-1] == "1000-0"
 
 
-async def test_a_consumer_that_is_told_to_stop_finishes_what_it_has_read() -> None:
+async def test_a_consumer_that_is_told_to_stop_finishes_what_it_has_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rig = Rig(Reading([an_entry(1)]))
     stopping, recording, may_go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
     record = rig.ledger.record
 
-    async def slowly(*batch: object) -> object:
+    async def slowly(
+        events: Sequence[IncomingEvent], rejected: Sequence[RejectedEntry] = ()
+    ) -> Recorded:
         recording.set()
         await may_go_on.wait()
-        return await record(*batch)  # type: ignore[arg-type]
+        return await record(events, rejected)
 
-    rig.ledger.record = slowly  # type: ignore[assignment,method-assign]
+    monkeypatch.setattr(rig.ledger, "record", slowly)
     running = asyncio.create_task(rig.consumer.run(stopping))
     await recording.wait()
     stopping.set()
@@ -326,7 +339,9 @@ async def test_a_consumer_that_is_told_to_stop_finishes_what_it_has_read() -> No
     assert rig.source.acknowledged == ["1-0"]
 
 
-async def test_a_consumer_that_is_told_to_stop_waits_for_no_entry() -> None:
+async def test_a_consumer_that_is_told_to_stop_waits_for_no_entry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rig = Rig()
     stopping, reading, given_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -338,7 +353,7 @@ async def test_a_consumer_that_is_told_to_stop_waits_for_no_entry() -> None:
             given_up.set()
         raise AssertionError
 
-    rig.source.read = read_for_ever  # type: ignore[method-assign]
+    monkeypatch.setattr(rig.source, "read", read_for_ever)
     running = asyncio.create_task(rig.consumer.run(stopping))
     await reading.wait()
 
@@ -349,7 +364,9 @@ async def test_a_consumer_that_is_told_to_stop_waits_for_no_entry() -> None:
     assert given_up.is_set()
 
 
-async def test_what_a_read_brings_in_the_moment_of_the_stop_is_recorded() -> None:
+async def test_what_a_read_brings_in_the_moment_of_the_stop_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rig = Rig()
     stopping, reading = asyncio.Event(), asyncio.Event()
 
@@ -359,7 +376,7 @@ async def test_what_a_read_brings_in_the_moment_of_the_stop_is_recorded() -> Non
         await asyncio.sleep(0.01)
         return Reading([an_entry(1)])
 
-    rig.source.read = read_late  # type: ignore[method-assign]
+    monkeypatch.setattr(rig.source, "read", read_late)
     running = asyncio.create_task(rig.consumer.run(stopping))
     await reading.wait()
 
