@@ -233,7 +233,8 @@ class Settings(TemporalSettings, HttpSettings, ObserveSettings, AuditSettings, S
     correlation_paths_json: str | None = Field(
         default=None,
         validation_alias=RULES_VARIABLE,
-        description='Correlation rules as a JSON object: `{"INVOICE_PAID": ["invoice.id"]}`.',
+        description='Correlation rules as a JSON object: `{"INVOICE_PAID": ["invoice.id"]}`. '
+        "No path is built in: without rules only explicit keys are found.",
     )
     rules_file: Path | None = Field(
         default=None,

@@ -55,6 +55,7 @@ SCENES: Final[Mapping[str, Scene]] = {
     "docs/console.md": Scene(Stage.CLONE),
     "docs/waiting.md": Scene(Stage.CLONE),
     "docs/from-hand-written-signals.md": Scene(Stage.SERVERS),
+    "docs/from-your-own-system.md": Scene(Stage.SERVERS),
     "docs/outbox.md": Scene(Stage.SERVICE),
     "docs/production.md": Scene(Stage.SERVERS, FREE_PORTS),
     "docs/rules.md": Scene(Stage.SERVERS),
