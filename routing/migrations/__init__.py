@@ -43,13 +43,18 @@ class MigrationLimits:
 
 
 def migrate(
-    database_url: str, *, contract: bool = False, limits: MigrationLimits | None = None
+    database_url: str,
+    *,
+    contract: bool = False,
+    limits: MigrationLimits | None = None,
+    namespace: str = "default",
 ) -> tuple[str | None, str]:
     """Upgrade the database; safe to run from several processes at once, and again.
 
     It goes as far as this program needs, on which programs of the version before work as well;
     with `contract` to the newest version, once none of those is left. A schema that is newer, and
-    serves this program, is left as it is. Returns the version before (None: empty database) and
+    serves this program, is left as it is. `namespace` is the Temporal namespace of rows that were
+    written before they named one. Returns the version before (None: empty database) and
     after. Raises SchemaMismatch when the database is too new for this program, and SQLAlchemy's
     OperationalError when it is unreachable or a time limit was over.
     """
@@ -60,15 +65,16 @@ def migrate(
         target = newest_version() if contract else required_version()
         if before.version is not None and before.version > target:
             return before.version, before.version
-        _upgrade(connection, target)
+        _upgrade(connection, target, namespace)
         return before.version, target
 
 
-def _upgrade(connection: Connection, target: str) -> None:
+def _upgrade(connection: Connection, target: str, namespace: str = "default") -> None:
     configuration = Config()
     configuration.set_main_option("script_location", str(schema_version.SCRIPTS.parent))
     configuration.set_main_option("path_separator", "os")
     configuration.attributes["connection"] = connection
+    configuration.attributes["namespace"] = namespace
     command.upgrade(configuration, target)
     # Beside Alembic's own column, so that a program that does not know the version can tell.
     connection.execute(

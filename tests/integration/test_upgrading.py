@@ -47,6 +47,12 @@ def upgrade():
 """
 
 
+OLDER_RUN = """
+INSERT INTO workflow_runs (tenant_id, workflow_id, run_id, status, started_at, updated_at)
+VALUES ('acme', 'w', %(run_id)s, 'running', now(), now())
+"""
+
+
 @pytest.fixture
 def empty_url(database_url: str) -> Iterator[str]:
     """A database without a schema, for the role that the service uses."""
@@ -157,6 +163,21 @@ def test_a_table_that_others_hold_ends_the_migration_in_time_and_nothing_is_lost
 
     assert _standing(empty_url)["version_num"] == "0004"
     assert migrate(empty_url) == ("0004", newest_version())
+
+
+def test_rows_of_before_namespaces_are_in_the_namespace_of_whoever_migrates(
+    empty_url: str,
+) -> None:
+    _migrate_to(empty_url, "0006")
+    with psycopg.connect(empty_url) as older:
+        older.execute(OLDER_RUN, {"run_id": "before"})
+
+    migrate(empty_url, namespace="it's:ours")
+
+    with psycopg.connect(empty_url) as older:
+        older.execute(OLDER_RUN, {"run_id": "after, by the release before"})
+        rows = older.execute("SELECT DISTINCT namespace FROM workflow_runs").fetchall()
+    assert rows == [("it's:ours",)]
 
 
 async def test_a_process_that_waits_for_its_turn_holds_up_no_index_that_is_built_concurrently(

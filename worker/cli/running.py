@@ -72,7 +72,8 @@ def migrate_command(
     settings = settings_with_warnings()
     limits = MigrationLimits(settings.lock_timeout, longest)
     url = settings.database_url.get_secret_value()
-    before, after = migrate(url, contract=contract, limits=limits)
+    namespace = settings.temporal_namespace
+    before, after = migrate(url, contract=contract, limits=limits, namespace=namespace)
     if before == after:
         typer.echo(f"the schema is at version {after} already")
     else:
