@@ -2,50 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from correlation.event import Payload
+from correlation.exact_json import exact_json
 from ingress.envelope import fields_from_raw
+from ingress.exact_json import read_json
 from ingress.payload import parse_payload
+from ingress.refusal import Refusal
+from worker.secret_text import HIDDEN, SECRET_NAMES, bare, redact_urls
 
-HIDDEN: Final = "***"
+__all__ = ["HIDDEN", "SECRET_NAMES", "Redaction", "redact_urls"]
 
-# Up to the last "@" of the word: a password may itself hold an unescaped "@", "/" or ":".
-PASSWORD_BEFORE_HOST: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s]*@")
-PASSWORD_IN_QUERY: Final = re.compile(
-    r"(?i)\b((?:ssl)?password|passwd|pwd|api_?key|token)=[^&\s'\"]+"
-)
-
-SECRET_NAMES: Final = (
-    "secret",
-    "token",
-    "password",
-    "passwd",
-    "passphrase",
-    "api key",
-    "authorization",
-    "credential",
-    "private key",
-    "cookie",
-)
-"""Words that make a payload's member a secret wherever they stand in its name."""
-
-_NO_LETTER: Final = re.compile(r"[\W_]+")
+_DEEPEST_TEXT: Final = 4
+"""So often JSON within a string of JSON is read; what lies deeper is hidden whole."""
+_NAME_AND_VALUE: Final = (("name", "value"), ("key", "value"), ("header", "value"))
+_ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A member's name, and its value where that is a scalar; possessive, so that neither a long nor an
 # unterminated string can make it backtrack.
 _MEMBER_OF_TEXT: Final = re.compile(
     r'("((?:[^"\\]|\\.){1,200}+)"\s*+:\s*+)("(?:[^"\\]|\\.)*+"?+|[^\s,\]}"\[{]++)?', re.DOTALL
 )
-
-
-def redact_urls(text: str) -> str:
-    """The text with the password of every address in it, and of every `password=…`, hidden."""
-    if "://" in text:
-        text = PASSWORD_BEFORE_HOST.sub(rf"\1:{HIDDEN}@", text)
-    return PASSWORD_IN_QUERY.sub(rf"\1={HIDDEN}", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +42,73 @@ class Redaction:
     @classmethod
     def of(cls, names: Iterable[str]) -> Redaction:
         """The redaction for these words, however they are written."""
-        return cls(tuple(sorted({word for name in names if (word := _bare(name))})))
+        return cls(tuple(sorted({word for name in names if (word := bare(name))})))
 
     def hides(self, name: str) -> bool:
         """Whether what has this name is a secret."""
-        bare = _bare(name)
-        return any(word in bare for word in self.words)
+        read = bare(name)
+        return any(word in read for word in self.words)
 
     def value(self, value: Any) -> Any:
-        """Decoded JSON with every secret member's value hidden, at any depth."""
+        """Decoded JSON with every secret member's value hidden, at any depth.
+
+        So is the value of a pair such as `{"name": "Authorization", "value": …}`, and what is
+        secret in JSON that stands within a text or, under `data_base64`, in base64.
+        """
+        return self._value(value, 0)
+
+    def _value(self, value: Any, depth: int) -> Any:
         match value:
             case Mapping():
-                return {
-                    name: HIDDEN if self.hides(name) else self.value(inner)
-                    for name, inner in value.items()
-                }
+                return self._members(value, depth)
             case list() | tuple():
-                return [self.value(inner) for inner in value]
+                return [self._value(inner, depth) for inner in value]
             case str():
-                return redact_urls(value)
+                return self._string(value, depth)
             case _:
                 return value
+
+    def _members(self, members: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+        secret_pair = self._secret_of_pair(members)
+        shown: dict[Any, Any] = {}
+        for name, inner in members.items():
+            if name == secret_pair or self.hides(str(name)):
+                shown[name] = HIDDEN
+            elif name == "data_base64" and isinstance(inner, str):
+                shown[name] = self._base64(inner, depth)
+            else:
+                shown[name] = self._value(inner, depth)
+        return shown
+
+    def _secret_of_pair(self, members: Mapping[Any, Any]) -> str | None:
+        """The member that holds what another one names a secret; None without such a pair."""
+        read = {bare(name): name for name in members if isinstance(name, str)}
+        for naming, holding in _NAME_AND_VALUE:
+            if naming in read and holding in read:
+                named = members[read[naming]]
+                if isinstance(named, str) and self.hides(named):
+                    return read[holding]
+        return None
+
+    def _string(self, text: str, depth: int) -> str:
+        if text.lstrip()[:1] not in ("{", "["):
+            return redact_urls(text)
+        if depth >= _DEEPEST_TEXT:
+            return HIDDEN
+        try:
+            read = read_json(text)
+        except Refusal:
+            return self.text(text)
+        shown = self._value(read, depth + 1)
+        return text if shown == read else exact_json(shown)
+
+    def _base64(self, text: str, depth: int) -> str:
+        try:
+            decoded = base64.b64decode(text, validate=True).decode()
+        except ValueError:
+            return text
+        shown = self._string(decoded, depth)
+        return text if shown == decoded else base64.b64encode(shown.encode()).decode()
 
     def payload(self, text: str) -> Any:
         """A payload's text, decoded with exact numbers and without its secrets."""
@@ -102,7 +129,7 @@ class Redaction:
         while (found := _MEMBER_OF_TEXT.search(text, position)) is not None:
             shown.append(text[position : found.end(1)])
             position = found.end(1)
-            if self.hides(found[2]):
+            if self.hides(_unescaped(found[2])):
                 shown.append(f'"{HIDDEN}"')
                 position = len(text) if found[3] is None else found.end()
         return redact_urls("".join(shown) + text[position:])
@@ -123,8 +150,8 @@ class Redaction:
         return self.text(value)
 
 
-def _bare(name: str) -> str:
-    return _NO_LETTER.sub("", name).casefold()
+def _unescaped(name: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
 
 
 def _decoded(field: tuple[bytes, bytes]) -> tuple[str, str]:
