@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from correlation.json_schema import Misfit
 
@@ -31,6 +31,19 @@ class TaskStatus(StrEnum):
     """Its wait ended without an answer: timed out, cancelled, or its run is gone."""
 
 
+KINDS_OF_NAMES: Final = ("token:", "jwt:", "cli:")
+"""How a name was proved; stands before it."""
+
+
+def names_of_person(name: str) -> tuple[str, ...]:
+    """By which names a task may be assigned to somebody: in full and, if it is clear, for short.
+
+    The subject of a JWT may itself read `token:ada`: shortened, it would be another one's name.
+    """
+    short = name.partition(":")[2]
+    return (name,) if not short or short.startswith(KINDS_OF_NAMES) else (name, short)
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Who acts on a task."""
@@ -42,12 +55,7 @@ class Person:
 
     def is_one_of(self, names: Sequence[str]) -> bool:
         """Whether they are named, in full or for short."""
-        return self.name in names or self.short_name in names
-
-    @property
-    def short_name(self) -> str:
-        """The name without how it was proved."""
-        return self.name.partition(":")[2] or self.name
+        return not set(names_of_person(self.name)).isdisjoint(names)
 
 
 @dataclass(frozen=True, slots=True)

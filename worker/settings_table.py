@@ -10,6 +10,7 @@ from worker.audit_settings import AuditSettings
 from worker.http_settings import HttpSettings
 from worker.observe.settings import ObserveSettings
 from worker.settings import PREFIX, Settings
+from worker.redaction import redact_urls
 from worker.settings_error import variable_name
 
 PAGE = """\
@@ -91,4 +92,4 @@ def _text(value: Any) -> str:
         case bool():
             return str(value).lower()
         case _:
-            return str(value)
+            return redact_urls(str(value))

@@ -12,7 +12,15 @@ from correlation.exact_json import json_fault
 from correlation.json_schema import Misfit
 from pointsman.contract import MAX_ASSIGNEES, Assignee
 from routing.task_pages import TaskQuery, find_tasks, history_of_task, page_of_tasks
-from routing.task_records import Person, TaskDone, TaskEnd, TaskLine, TaskRefusal, TaskRefused
+from routing.task_records import (
+    Person,
+    TaskDone,
+    TaskEnd,
+    TaskLine,
+    TaskRefusal,
+    TaskRefused,
+    names_of_person,
+)
 from worker.api.answers import ONE, PROBLEMS, READING, documented
 from worker.api.authentication import Operator, PartsOf, Reader
 from worker.api.cursors import cursor_text, read_cursor
@@ -195,8 +203,7 @@ def person_of(caller: Principal) -> Person:
 
 def names_of(caller: Principal) -> tuple[str, ...]:
     """The names by which tasks may be the caller's."""
-    person = person_of(caller)
-    return person.name, person.short_name
+    return names_of_person(caller.actor)
 
 
 async def one_task(parts: Parts, caller: Principal, task_id: str, tenant: str | None) -> TaskLine:

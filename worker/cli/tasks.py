@@ -56,8 +56,9 @@ def list_command(
 
     async def work(database: Database, _settings: Settings) -> Sequence[TaskLine]:
         from routing.task_pages import TaskQuery, page_of_tasks
+        from routing.task_records import names_of_person
 
-        names = None if mine is None else (mine, mine.partition(":")[2] or mine)
+        names = None if mine is None else names_of_person(mine)
         query = TaskQuery(names=names, workflow_id=workflow, closed_too=closed_too)
         tenants = None if tenant is None else [tenant]
         async with database.transaction() as connection:

@@ -281,3 +281,22 @@ def test_shards_that_do_not_exist_are_refused(monkeypatch: pytest.MonkeyPatch, t
 
     with pytest.raises(SettingsError, match="SHARDS_TAKEN"):
         load_settings()
+
+
+def test_no_password_of_an_address_is_shown_whatever_setting_it_stands_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = "canary-7f3a"
+    for variable, value in {
+        "POINTSMAN_JWT_ISSUER": "https://issuer",
+        "POINTSMAN_JWT_AUDIENCE": "pointsman",
+        "POINTSMAN_JWT_JWKS": f"https://user:{secret}@issuer/keys?access_token={secret}",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"https://{secret}@collector",
+        "POINTSMAN_DATABASE_URL": f"postgresql://u:p@ss{secret}@/db?host=/a&password={secret}",
+        "POINTSMAN_REDIS_URL": f"redis://:{secret}@h:6379/0?password={secret}",
+    }.items():
+        monkeypatch.setenv(variable, value)
+
+    rows = settings_rows(load_settings())
+
+    assert not [row.variable for row in rows if secret in row.value]
