@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings
 
 from worker.redaction import SECRET_NAMES
-from worker.setting_values import Duration, Names, Size
+from worker.setting_values import Duration, Names, Size, format_duration
 
 MEBIBYTE: Final = 2**20
 
@@ -61,6 +61,12 @@ class HttpSettings(BaseSettings):
         gt=timedelta(),
         description="How long the issuer's keys are kept before they are read again.",
     )
+    jwks_longest_age: Duration = Field(
+        default=timedelta(hours=1),
+        gt=timedelta(),
+        description="How long the issuer's keys count while they cannot be read again. Then every "
+        "JWT is answered with 503.",
+    )
     redacted_names: Names = Field(
         default=SECRET_NAMES,
         description="Payload members whose name contains one of these words are never shown.",
@@ -88,6 +94,11 @@ class HttpSettings(BaseSettings):
             raise ValueError(
                 "POINTSMAN_JWT_ISSUER, POINTSMAN_JWT_AUDIENCE and POINTSMAN_JWT_JWKS belong "
                 "together: set all three or none"
+            )
+        if self.jwks_longest_age < self.jwks_refresh:
+            raise ValueError(
+                "POINTSMAN_JWKS_LONGEST_AGE must be at least POINTSMAN_JWKS_REFRESH "
+                f"({format_duration(self.jwks_refresh)}): keys would end before they are read again"
             )
         if self.jwt_jwks is not None and not _trustworthy(self.jwt_jwks):
             raise ValueError(

@@ -9,8 +9,8 @@ from typing import Any
 from worker.audit_settings import AuditSettings
 from worker.http_settings import HttpSettings
 from worker.observe.settings import ObserveSettings
-from worker.settings import PREFIX, Settings
 from worker.redaction import redact_urls
+from worker.settings import PREFIX, Settings
 from worker.settings_error import variable_name
 
 PAGE = """\

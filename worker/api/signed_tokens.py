@@ -39,6 +39,7 @@ FETCH_SECONDS: Final = 5.0
 LARGEST_KEY_SET: Final = 1024 * 1024
 PAUSE_BEFORE_REREADING: Final = 10.0
 """Unknown key ids make the keys be read again, but no oftener than this."""
+LONGEST_SUBJECT: Final = 255
 SCOPE_PREFIX: Final = "pointsman:"
 
 
@@ -64,15 +65,22 @@ class SignedTokens:
         trust: Trust,
         read_keys: Callable[[], bytes],
         refresh: timedelta,
+        *,
+        longest_age: timedelta = timedelta(hours=1),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`read_keys` gives the JWKS text; it may block, and raises OSError or ValueError."""
+        """`read_keys` gives the JWKS text; it may block, and raises OSError or ValueError.
+
+        While the keys cannot be read the old ones count, until they are `longest_age` old.
+        """
         self._trust = trust
         self._read_keys = read_keys
         self._refresh = refresh.total_seconds()
         self._clock = clock
         self._keys: Mapping[str | None, jwt.PyJWK] = {}
         self._read_at: float | None = None
+        self._fresh_until = 0.0
+        self._longest_age = longest_age.total_seconds()
         self._reading = asyncio.Lock()
 
     async def principal(self, text: str) -> Principal | None:
@@ -106,7 +114,7 @@ class SignedTokens:
         tenants = frozenset(_words(claims.get(self._trust.tenants_claim)))
         if EVERY_TENANT in tenants and Scope.ADMIN not in scopes:
             tenants -= {EVERY_TENANT}
-        if not isinstance(subject, str) or not subject or not scopes or not tenants:
+        if not isinstance(subject, str) or not _usable(subject) or not scopes or not tenants:
             return None
         return Principal(f"jwt:{subject}", f"jwt:{self._trust.issuer}:{subject}", scopes, tenants)
 
@@ -136,9 +144,18 @@ class SignedTokens:
                 self._keys = _usable_keys(json.loads(text))
             except (OSError, ValueError, HTTPException, jwt.PyJWTError) as error:
                 log.warning("jwks.unread", error=type(error).__name__)
+                if self._clock() > self._fresh_until:
+                    self._keys = {}
                 if not self._keys:
                     raise KeysUnavailable("the issuer's keys cannot be read") from error
+            else:
+                self._fresh_until = self._clock() + self._longest_age
             self._read_at = self._clock()
+
+
+def _usable(subject: str) -> bool:
+    """Whether a subject can stand in the audit as a name."""
+    return 0 < len(subject) <= LONGEST_SUBJECT and subject.isprintable()
 
 
 def signed_tokens(
@@ -149,7 +166,13 @@ def signed_tokens(
     if issuer is None or audience is None or jwks is None:
         return None
     trust = Trust(issuer, audience, settings.jwt_scopes_claim, settings.jwt_tenants_claim)
-    return SignedTokens(trust, lambda: _key_set(jwks), settings.jwks_refresh, clock)
+    return SignedTokens(
+        trust,
+        lambda: _key_set(jwks),
+        settings.jwks_refresh,
+        longest_age=settings.jwks_longest_age,
+        clock=clock,
+    )
 
 
 def _usable_keys(key_set: Any) -> Mapping[str | None, jwt.PyJWK]:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from routing.database import Database
 from tests.integration.api.caller import Api, FakeDeadLetters, open_api
-from worker.api.signed_tokens import SignedTokens, Trust
+from worker.api.signed_tokens import KeysUnavailable, SignedTokens, Trust
 
 ISSUER, AUDIENCE = "https://login.example/", "pointsman"
 KEY, STRANGER = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -103,6 +103,9 @@ async def test_every_jwt_that_is_not_the_issuers_is_refused(api: Api) -> None:
         "signed with the public key as a secret": signed_with_the_public_key(),
         "without a scope": signed(scope="openid"),
         "without a tenant": signed(tenants=[]),
+        "of half a character": signed(sub="\ud800"),
+        "of a name that no audit could show": signed(sub="a\nb"),
+        "of a name without an end": signed(sub="a" * 256),
         "of every tenant without being an administrator": signed(tenants=["*"]),
     }
 
@@ -132,3 +135,28 @@ async def test_a_new_key_of_the_issuer_is_found_without_a_restart(
     assert later is not None
     assert later.actor == "jwt:service-a"
     assert old is None
+
+
+async def test_keys_that_cannot_be_read_again_count_for_a_bounded_time(key_set: Path) -> None:
+    now = 0.0
+    tokens = SignedTokens(
+        Trust(ISSUER, AUDIENCE, "scope", "tenants"),
+        key_set.read_bytes,
+        timedelta(minutes=5),
+        longest_age=timedelta(minutes=30),
+        clock=lambda: now,
+    )
+    assert await tokens.principal(signed())
+    publish_keys(key_set)
+
+    now = 29 * 60.0
+    within = await tokens.principal(signed())
+    now = 31 * 60.0 + 300
+    with pytest.raises(KeysUnavailable):
+        await tokens.principal(signed())
+    publish_keys(key_set, public(KEY, "one"))
+    now += 11.0
+    again = await tokens.principal(signed())
+
+    assert within is not None
+    assert again is not None
