@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from routing.audit import event_story
 from routing.audit_pages import AuditLine, page_of_events, summary_of
@@ -23,6 +23,7 @@ from worker.api.problems import Problem
 from worker.api.reading import (
     CursorText,
     EventParameters,
+    Instant,
     OneTenant,
     Tenant,
     answer,
@@ -57,8 +58,8 @@ class SummaryParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tenant: Tenant = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
     bucket: Literal["1m", "5m", "1h", "1d"] = "1h"
 
 

@@ -13,6 +13,9 @@ from pydantic import ValidationError
 from worker.api.exact_writing import write_json
 
 MEDIA_TYPE: Final = "application/problem+json"
+MOST_FAULTS: Final = 20
+"""So many are named; an answer does not grow with what is wrong."""
+LONGEST_FIELD: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,11 @@ def shown_of(problem: Problem) -> Shown:
 
 
 def faults_of(errors: Sequence[Mapping[str, Any]]) -> Sequence[Fault]:
-    """What pydantic found wrong, without any value of the request."""
-    return [_fault(error) for error in errors]
+    """What pydantic found wrong: the first faults, then how many more; no value of the request."""
+    named = [_fault(error) for error in errors[:MOST_FAULTS]]
+    if more := len(errors) - len(named):
+        named.append(Fault("request", f"{more} more are wrong", "correct these first"))
+    return named
 
 
 def invalid_body(error: ValidationError) -> Shown:
@@ -106,7 +112,7 @@ def unprocessable(faults: Sequence[Fault]) -> Shown:
 def _fault(error: Mapping[str, Any]) -> Fault:
     place = [str(part) for part in error["loc"] if part not in ("query", "path", "header", "body")]
     message = str(error["msg"]).removeprefix("Value error, ")
-    field = ".".join(place) or "body"
+    field = ".".join(place)[:LONGEST_FIELD] or "body"
     if error["type"] == "missing":
         return Fault(field, "is missing", f"give {field}")
     if error["type"] == "extra_forbidden":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -22,6 +23,13 @@ def _printable(text: str) -> str:
     return text
 
 
+def _instant(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+
+
 def _key(text: str) -> str:
     match canonical_key(text):
         case CanonicalKey(key):
@@ -33,6 +41,8 @@ def _key(text: str) -> str:
 Found = TypeVar("Found")
 Text = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_printable)]
 Key = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_key)]
+Instant = Annotated[AwareDatetime, AfterValidator(_instant)]
+"""A moment with its offset; in UTC from here on."""
 Tenant = Annotated[
     Text | None, Field(description="One of the token's tenants; without it all of them.")
 ]
@@ -63,8 +73,8 @@ class EventParameters(_Parameters):
         Text | None, Field(description="Events that met a wait of this workflow.")
     ] = None
     run_id: Annotated[Text | None, Field(description="... of this run.")] = None
-    since: Annotated[AwareDatetime | None, Field(description="Received then or later.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Received before then.")] = None
+    since: Annotated[Instant | None, Field(description="Received then or later.")] = None
+    until: Annotated[Instant | None, Field(description="Received before then.")] = None
     q: Annotated[
         Text | None, Field(description="A part of the event's or the stream entry's id.")
     ] = None

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from correlation.reason import Outcome, Reason
 from correlation.rules import RulesError, compile_rules
@@ -23,7 +23,7 @@ from worker.api.authentication import Operator, PartsOf
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
-from worker.api.reading import Key, OneTenant, Tenant, Text, answer, not_found, the_one
+from worker.api.reading import Instant, Key, OneTenant, Tenant, Text, answer, not_found, the_one
 from worker.shadow import shadow
 
 router = APIRouter(tags=["replay"])
@@ -58,8 +58,8 @@ class ReplayFilter(_Body):
     why_ended: Annotated[
         Reason | None, Field(description="The reason that the events ended for.")
     ] = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
     dry_run: Annotated[bool, Field(description="Only count what it would do.")] = True
     reason: Annotated[Text | None, Field(description="Needed unless dry_run.")] = None
     limit: Annotated[int, Field(ge=1, le=MOST_REPLAYED)] = 1000

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from correlation.exact_json import exact_json, json_fault
 from routing.run_controls import Control, ControlOrder, Done, Refusal
@@ -19,6 +19,7 @@ from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
 from worker.api.reading import (
+    Instant,
     Key,
     OneTenant,
     PageParameters,
@@ -62,8 +63,8 @@ class RunFilters(BaseModel):
     trigger_id: Text | None = None
     event_id: Annotated[Text | None, Field(description="The event of their launch.")] = None
     key: Annotated[Key | None, Field(description="A correlation key of one of its waits.")] = None
-    since: Annotated[AwareDatetime | None, Field(description="Started then or later.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Started before then.")] = None
+    since: Annotated[Instant | None, Field(description="Started then or later.")] = None
+    until: Annotated[Instant | None, Field(description="Started before then.")] = None
 
     def query(self) -> RunQuery:
         """The same for the projection."""

@@ -205,11 +205,13 @@ def moment_option(text: str | None) -> datetime | None:
         return datetime.now(UTC) - parse_duration(text)
     except (ValueError, OverflowError):
         pass
+    moment = None
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        read = datetime.fromisoformat(text)
+        moment = read.astimezone(UTC) if read.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        pass
+    if moment is None:
         raise typer.BadParameter(
             "expected a duration such as 15m, or a time with its offset such as "
             "2026-11-21T10:00:00Z",

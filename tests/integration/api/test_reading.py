@@ -133,6 +133,8 @@ async def test_filters_narrow_the_list(api: Api, query: str, expected: set[str])
         ("cursor=WzFd", "cursor"),
         ("since=yesterday", "since"),
         ("since=2020-01-01T00:00:00", "since"),
+        ("until=9999-12-31T23:59:59-23:59", "until"),
+        ("since=0001-01-01T00:00:00%2B14:00", "since"),
         ("outcome=nice", "outcome"),
         ("key=%20", "key"),
         ("q=%00", "q"),
@@ -148,6 +150,20 @@ async def test_a_wrong_parameter_is_named_with_its_fix(api: Api, query: str, fie
     [fault] = answered.json()["errors"]
     assert fault["field"] == field
     assert fault["fix"]
+
+
+async def test_of_very_many_wrong_parameters_the_first_are_named_and_the_rest_counted(
+    api: Api,
+) -> None:
+    client = await api.admin()
+    wrong = "&".join(f"x{number}=1" for number in range(1_000))
+
+    answered = await client.get(f"/v1/events?{wrong}&{'y' * 3_000}=1")
+
+    assert answered.status_code == 422
+    assert len(answered.json()["errors"]) == 21
+    assert answered.json()["errors"][-1]["problem"] == "981 more are wrong"
+    assert len(answered.content) < 8_192
 
 
 async def test_a_story_tells_everything_but_secrets(api: Api) -> None:
