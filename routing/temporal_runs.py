@@ -1,4 +1,4 @@
-"""Single runs in Temporal: how they stand, and cancelling, terminating, signalling them."""
+"""Runs in Temporal: how they stand, and cancelling, terminating, signalling them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import HistoryEventFilterType, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import HistoryEventFilterType
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
@@ -23,25 +23,16 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from correlation.reason import Reason
+from routing.incoming import WorkflowId
+from routing.reconcile import RunState
 from routing.run_controls import Control, ControlOrder, NotTaken, Taken
 from routing.run_reconcile import RunKey, RunSeen, Sight
 from routing.run_records import RunStatus
 from routing.signalling import Delivered, Refused, TryAgain
 from routing.temporal import IDENTITY, classify
+from routing.temporal_status import run_state, run_status
 
 _JSON_PLAIN: Final = {"encoding": b"json/plain"}
-_STATUSES: Final = {
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING: RunStatus.RUNNING,
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED: RunStatus.RUNNING,
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED: RunStatus.COMPLETED,
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED: RunStatus.FAILED,
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: RunStatus.CANCELED,
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED: RunStatus.TERMINATED,
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: RunStatus.TIMED_OUT,
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: (
-        RunStatus.CONTINUED_AS_NEW
-    ),
-}
 _CLOSING: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
 
 
@@ -59,6 +50,12 @@ class TemporalRun:
     async def look_at(self, runs: Sequence[RunKey]) -> Sequence[Sight]:
         """How each run stands, in the order given; None where Temporal did not answer."""
         return await asyncio.gather(*(self._look_at(run) for run in runs))
+
+    async def states(self, workflows: Sequence[WorkflowId]) -> Sequence[RunState]:
+        """How the newest run of each workflow id stands, in the order given; never raises."""
+        newest = [RunKey("", workflow_id, "") for workflow_id in workflows]
+        statuses = await asyncio.gather(*(self._status(run) for run in newest))
+        return [run_state(status) for status in statuses]
 
     async def ask(self, run: RunKey, order: ControlOrder, request_id: str) -> Taken | NotTaken:
         """Pass the order on; exactly this run is meant, never a later one of its workflow."""
@@ -108,7 +105,7 @@ class TemporalRun:
 
     async def _ended(self, run: RunKey) -> RunStatus | None:
         """How the run ended; None while it has not. Raises RPCError."""
-        status = _STATUSES.get((await self._describe(run)).status)
+        status = run_status((await self._describe(run)).status)
         return None if status is RunStatus.RUNNING else status
 
     async def _cancelled(self, run: RunKey) -> Taken | NotTaken:
@@ -128,11 +125,21 @@ class TemporalRun:
         )
         return answer.workflow_execution_info
 
+    async def _status(self, run: RunKey) -> RunStatus | None:
+        async with self._turns:
+            try:
+                return run_status((await self._describe(run)).status)
+            except RPCError as error:
+                missing = _missing(error)
+                return None if missing is None else missing.status
+            except RuntimeError:
+                return None
+
     async def _look_at(self, run: RunKey) -> Sight:
         async with self._turns:
             try:
                 info = await self._describe(run)
-                status = _STATUSES.get(info.status)
+                status = run_status(info.status)
                 if status is None:
                     return None
                 following = None

@@ -57,7 +57,7 @@ from worker.room_settings import (
 from worker.rules_source import ReloadableRules
 from worker.settings import Role, Settings
 from worker.streams_read import stream_names
-from worker.temporal_worker import TemporalRuns, connect_lazily
+from worker.temporal_worker import connect_lazily
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
         matcher = Matcher(database, matching(settings, ground.owner))
         outgoing = Outgoing(_dispatcher(ground), _launcher(ground))
         sink = outgoing if Role.DELIVERY in settings.roles else RemoteDispatcher(database)
-        runs = TemporalRuns(ground.temporal, settings.signal_timeout)
+        runs = TemporalRun(ground.temporal, settings.signal_timeout)
         yield Service(
             settings=settings,
             rules=ground.rules,
@@ -124,9 +124,7 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
             sweeper=_sweeper(ground),
             retention=Retention(observation.kept(database), keeping(settings)),
             reconciler=Reconciler(observation.reconciled(database), runs),
-            run_reconciler=RunReconciler(
-                database, TemporalRun(ground.temporal, settings.signal_timeout)
-            ),
+            run_reconciler=RunReconciler(database, runs),
             api=_api(ground, matcher, sink, backlogs),
             observation=observation,
         )

@@ -9,17 +9,11 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import structlog
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from routing.gate import Backoff
-from routing.incoming import WorkflowId
-from routing.reconcile import RunState
 from worker.settings import Settings
 
 BUILD_ID: Final = f"pointsman-{version('pointsman-service')}"
@@ -77,47 +71,3 @@ async def _pause(stopping: asyncio.Event, span: timedelta) -> None:
             await stopping.wait()
     except TimeoutError:
         pass
-
-
-class TemporalRuns:
-    """Asks Temporal how workflows stand, a bounded number at a time."""
-
-    def __init__(self, client: Client, timeout: timedelta, concurrency: int = 10) -> None:
-        self._service = client.workflow_service
-        self._namespace = client.namespace
-        self._timeout = timeout
-        self._turns = asyncio.Semaphore(concurrency)
-
-    async def states(self, workflows: Sequence[WorkflowId]) -> Sequence[RunState]:
-        """The state of each workflow id's newest run, in the order given."""
-        return await asyncio.gather(*(self._state(workflow_id) for workflow_id in workflows))
-
-    async def _state(self, workflow_id: WorkflowId) -> RunState:
-        request = DescribeWorkflowExecutionRequest(
-            namespace=self._namespace, execution=WorkflowExecution(workflow_id=workflow_id)
-        )
-        async with self._turns:
-            try:
-                answer = await self._service.describe_workflow_execution(
-                    request, retry=False, timeout=self._timeout
-                )
-            except RPCError as error:
-                return _state_of(error)
-            except RuntimeError:
-                # The lazy client's first connection: any failure of it is a bare RuntimeError.
-                return RunState.UNKNOWN
-        status = answer.workflow_execution_info.status
-        if status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
-            return RunState.RUNNING
-        if status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
-            return RunState.UNKNOWN
-        return RunState.CLOSED
-
-
-def _state_of(error: RPCError) -> RunState:
-    if error.status is not RPCStatusCode.NOT_FOUND:
-        return RunState.UNKNOWN
-    missing = NamespaceNotFoundFailure.DESCRIPTOR.full_name
-    if any(detail.type_url.endswith(f"/{missing}") for detail in error.grpc_status.details):
-        return RunState.UNKNOWN
-    return RunState.NOT_FOUND

@@ -69,11 +69,12 @@ def reconcile_command(
 async def _walk(dry_run: bool, grace: timedelta, database: Database, settings: Settings) -> _Found:
     # Imported on use, like every client library.
     from routing.reconcile import Reconciler
+    from routing.temporal_runs import TemporalRun
     from routing.wakeups import NOTIFY
-    from worker.temporal_worker import TemporalRuns, connect_lazily
+    from worker.temporal_worker import connect_lazily
 
     client = await connect_lazily(settings)
-    reconciler = Reconciler(database, TemporalRuns(client, settings.signal_timeout), grace=grace)
+    reconciler = Reconciler(database, TemporalRun(client, settings.signal_timeout), grace=grace)
     found = _Found()
     async for page in reconciler.walk():
         found.ghosts += page.ghosts
