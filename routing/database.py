@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -44,6 +44,7 @@ SELECT set_config('statement_timeout', %(statement)s, true),
 # anew every time.
 HOT_LIMITS = f"{LIMITS.rstrip()}, set_config('plan_cache_mode', 'force_generic_plan', true)"
 TENANT = "SELECT set_config('app.current_tenant', %(tenant)s, true)"
+TENANTS = "SELECT set_config('app.current_tenants', %(tenants)s::text[]::text, true)"
 
 
 class Database:
@@ -57,12 +58,14 @@ class Database:
         }
 
     @asynccontextmanager
-    async def transaction(self, tenant: str | None = None) -> AsyncGenerator[Connection]:
+    async def transaction(
+        self, tenant: str | Collection[str] | None = None
+    ) -> AsyncGenerator[Connection]:
         """One READ COMMITTED transaction, committed at the end of the block.
 
         Statements are pipelined: they travel together until a result is fetched, so a transaction
-        costs as many round trips as it fetches, and one for the commit. With a `tenant` it runs
-        behind the wall of row-level security: it can neither see nor write another tenant's rows.
+        costs as many round trips as it fetches, and one for the commit. With a `tenant`, or
+        several, it runs behind row-level security: it can neither see nor write the rows of others.
         """
         try:
             async with (
@@ -73,7 +76,7 @@ class Database:
                 await connection.execute(LIMITS, self._limits)
                 if tenant is not None:
                     await connection.execute("SET LOCAL ROLE pointsman_tenant")
-                    await connection.execute(TENANT, {"tenant": tenant})
+                    await _bind(connection, tenant)
                 yield connection
         except (psycopg.Error, PoolTimeout, PoolClosed, OSError) as error:
             raise translated(error) from error
@@ -123,6 +126,13 @@ class Database:
                 cursor = await connection.execute(STANDING)
                 row = await cursor.fetchone()
         verify(SchemaStanding.of_row(row))
+
+
+async def _bind(connection: Connection, tenant: str | Collection[str]) -> None:
+    if isinstance(tenant, str):
+        await connection.execute(TENANT, {"tenant": tenant})
+    else:
+        await connection.execute(TENANTS, {"tenants": list(tenant)})
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -75,12 +75,12 @@ class Replayer:
         *,
         actor: str,
         reason: str | None = None,
-        behind_wall: str | None = None,
+        behind_wall: str | Collection[str] | None = None,
     ) -> Sequence[Replayed]:
         """Route these events again; each batch of a hundred is committed by itself.
 
         Unknown events are left out. Afterwards wake the dispatcher: the new deliveries wait in the
-        table. `behind_wall` names the only tenant whose rows may be read and written.
+        table. `behind_wall` names the tenants whose rows alone may be read and written.
         """
         replayed: list[Replayed] = []
         unique = list(dict.fromkeys(identities))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any, Final
 
 import psycopg
@@ -11,7 +11,7 @@ import pytest
 from correlation.reason import Outcome, Reason
 from correlation.triggers import compile_trigger
 from routing.database import Database, DatabaseLimits, open_database
-from routing.faults import DatabaseUnavailable
+from routing.faults import DatabaseUnavailable, RoutingError
 from routing.incoming import Origin, RejectedEntry
 from routing.matching import Matcher, Matching
 from routing.triggers import apply_triggers
@@ -93,6 +93,25 @@ async def test_a_tenant_that_is_blank_or_unknown_sees_nothing(
     assert await _seen(database, tenant) == {table: [] for table in FILLED}
 
 
+async def test_a_transaction_of_several_tenants_sees_theirs_alone(database: Database) -> None:
+    both = await _seen(database, ["acme", "globex"])
+    one_and_nobody = await _seen(database, ["globex", "nobody", ""])
+    none = await _seen(database, [])
+    odd = await _seen(database, ["{acme}", "acme,globex", '"acme"', "NULL"])
+
+    assert both == {table: ["acme", "globex"] for table in FILLED}
+    assert one_and_nobody == {table: ["globex"] for table in FILLED}
+    assert none == {table: [] for table in FILLED}
+    assert odd == {table: [] for table in FILLED}
+
+
+async def test_a_row_cannot_be_written_for_a_tenant_beside_several(database: Database) -> None:
+    for statement in FORBIDDEN:
+        with pytest.raises(RoutingError, match="row-level security"):
+            async with database.transaction(["acme", "umbrella"]) as connection:
+                await connection.execute(statement.encode())
+
+
 async def test_the_services_own_transactions_see_every_tenant(database: Database) -> None:
     seen = await _seen(database, None)
 
@@ -170,7 +189,18 @@ def test_the_wall_stands_around_every_table(database_url: str) -> None:
     assert [table for table, enabled, forced in rows if not (enabled and forced)] == []
 
 
-async def _seen(database: Database, tenant: str | None) -> dict[str, list[Any]]:
+def test_every_tenants_table_has_a_policy_for_one_tenant_and_for_several(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "SELECT tablename, array_agg(policyname::text) FROM pg_policies"
+            " WHERE 'pointsman_tenant' = ANY (roles) GROUP BY tablename"
+        ).fetchall()
+
+    assert {table for table, _ in rows} >= set(TABLES)
+    assert [t for t, names in rows if not {"current_tenant", "current_tenants"} <= set(names)] == []
+
+
+async def _seen(database: Database, tenant: str | Collection[str] | None) -> dict[str, list[Any]]:
     seen: dict[str, list[Any]] = {}
     async with database.transaction(tenant=tenant) as connection:
         for table in FILLED:

@@ -104,9 +104,8 @@ class Parts:
 
     @asynccontextmanager
     async def reading(self, tenants: Sequence[str] | None) -> AsyncGenerator[Connection]:
-        """A transaction to read in: one tenant's stands behind the wall of row-level security."""
-        only = tenants[0] if tenants is not None and len(tenants) == 1 else None
-        async with self.database.transaction(tenant=only) as connection:
+        """A transaction to read in; that of some tenants stands behind row-level security."""
+        async with self.database.transaction(tenants) as connection:
             yield connection
 
 

@@ -83,7 +83,7 @@ async def replay(visit: Operating) -> Response:
         visit.parts.rules(),
         actor=visit.principal.actor,
         reason=wanted.reason,
-        behind_wall=_wall(visit),
+        behind_wall=visit.tenants,
     )
     visit.parts.sink.wake()
     woken = sum(len(each.waits) for each in done)
@@ -136,12 +136,6 @@ async def _identities(
     query: EventQuery = EventParameters.model_validate(chosen).query()
     async with visit.parts.reading(visit.tenants) as connection:
         return await selected(connection, visit.tenants, query, MOST_REPLAYED)
-
-
-def _wall(visit: Visit) -> str | None:
-    """The only tenant that the replay may touch, where there is only one."""
-    tenants = visit.tenants
-    return tenants[0] if tenants is not None and len(tenants) == 1 else None
 
 
 _PAGING: Final = ("cursor", "limit")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
 from psycopg.rows import TupleRow
@@ -20,7 +20,9 @@ class BeatingDatabase(Database):
         self._heartbeat = heartbeat
 
     @asynccontextmanager
-    async def transaction(self, tenant: str | None = None) -> AsyncGenerator[Connection]:
+    async def transaction(
+        self, tenant: str | Collection[str] | None = None
+    ) -> AsyncGenerator[Connection]:
         """See `Database.transaction`."""
         self._heartbeat.beat()
         try:
