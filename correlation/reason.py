@@ -92,6 +92,10 @@ class Reason(StrEnum):
     TEMPORAL_BUSY = "temporal_busy"
     TEMPORAL_ERROR = "temporal_error"
     """Any other answer of Temporal; tried again."""
+    CODEC_UNAVAILABLE = "codec_unavailable"
+    """The namespace's codec, or its keys, cannot be reached; tried again, nothing goes in clear."""
+    CODEC_REFUSED = "codec_refused"
+    """The namespace's codec does not encode this payload; tried again, it does not go in clear."""
 
 
 class Outcome(StrEnum):

@@ -78,6 +78,10 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.TEMPORAL_TIMEOUT: "Nothing: it is tried again. See that Temporal is not overloaded.",
     Reason.TEMPORAL_BUSY: "Nothing: it is tried again. See Temporal's rate limits.",
     Reason.TEMPORAL_ERROR: "Nothing: it is tried again. The detail says what Temporal answered.",
+    Reason.CODEC_UNAVAILABLE: "Nothing: it is tried again until the codec answers. See that the "
+    "codec server and the keys can be reached (docs/encryption.md).",
+    Reason.CODEC_REFUSED: "Mend the codec: the detail says how it failed. It is tried again until "
+    "then (docs/encryption.md).",
 }
 
 

@@ -22,6 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from correlation.reason import Reason
 from routing.incoming import Delivery
+from routing.payload_codec import CodecRefused, CodecUnavailable, codec_of, encoded
 from routing.signalling import Delivered, Refused, SignalResult, TryAgain
 
 DELIVERY_NAMESPACE: Final = UUID("6b1c9a52-7c0e-5e0b-9d55-2f9f8c6f3a41")
@@ -56,6 +57,7 @@ class TemporalSignaller:
     def __init__(self, client: Client, timeout: timedelta = timedelta(seconds=5)) -> None:
         self._service = client.workflow_service
         self._namespace = client.namespace
+        self._codec = codec_of(client)
         self._timeout = timeout
 
     async def signal(self, delivery: Delivery) -> SignalResult:
@@ -66,14 +68,18 @@ class TemporalSignaller:
         """
         request_id = delivery_id(delivery.tenant, delivery.event_id, delivery.wait_id)
         text = signal_text(delivery, request_id)
+        try:
+            payloads = await encoded(self._codec, [json_payload(text)])
+        except (CodecUnavailable, CodecRefused) as error:
+            return unencoded(error)
         request = SignalWorkflowExecutionRequest(
             namespace=self._namespace,
             workflow_execution=WorkflowExecution(workflow_id=delivery.workflow_id),
             signal_name=delivery.signal_name,
-            input=Payloads(payloads=[Payload(metadata=_JSON_PLAIN, data=text.encode())]),
+            input=Payloads(payloads=payloads),
             identity=IDENTITY,
             request_id=request_id,
-            header=Header(fields=_trace_header(delivery)),
+            header=Header(fields=trace_header(delivery.traceparent, delivery.tracestate)),
         )
         try:
             await self._service.signal_workflow_execution(
@@ -87,14 +93,29 @@ class TemporalSignaller:
         return Delivered()
 
 
-def _trace_header(delivery: Delivery) -> Mapping[str, Payload]:
-    """The W3C trace context where Temporal's OpenTelemetry interceptor reads it."""
-    if delivery.traceparent is None:
+def json_payload(text: str) -> Payload:
+    """JSON as Temporal's converters read it."""
+    return Payload(metadata=_JSON_PLAIN, data=text.encode())
+
+
+def trace_header(traceparent: str | None, tracestate: str | None) -> Mapping[str, Payload]:
+    """The W3C trace context where Temporal's OpenTelemetry interceptor reads it.
+
+    In clear: SDKs leave headers out of the codec unless they are told otherwise.
+    """
+    if traceparent is None:
         return {}
-    carrier = {"traceparent": delivery.traceparent}
-    if delivery.tracestate is not None:
-        carrier["tracestate"] = delivery.tracestate
-    return {"_tracer-data": Payload(metadata=_JSON_PLAIN, data=json.dumps(carrier).encode())}
+    carrier = {"traceparent": traceparent}
+    if tracestate is not None:
+        carrier["tracestate"] = tracestate
+    return {"_tracer-data": json_payload(json.dumps(carrier))}
+
+
+def unencoded(error: CodecUnavailable | CodecRefused) -> TryAgain:
+    """What it means that a payload could not be encoded: never that it is sent in clear."""
+    if isinstance(error, CodecUnavailable):
+        return TryAgain(Reason.CODEC_UNAVAILABLE, str(error), outage=True)
+    return TryAgain(Reason.CODEC_REFUSED, str(error), outage=False)
 
 
 def classify(error: RPCError) -> SignalResult:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
+from temporalio.api.common.v1 import Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import HistoryEventFilterType
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
@@ -24,15 +24,15 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from correlation.reason import Reason
 from routing.incoming import WorkflowId
+from routing.payload_codec import CodecRefused, CodecUnavailable, codec_of, encoded
 from routing.reconcile import RunState
 from routing.run_controls import Control, ControlOrder, NotTaken, Taken
 from routing.run_reconcile import RunKey, RunSeen, Sight
 from routing.run_records import RunStatus
 from routing.signalling import Delivered, Refused, TryAgain
-from routing.temporal import IDENTITY, classify
+from routing.temporal import IDENTITY, classify, json_payload, unencoded
 from routing.temporal_status import run_state, run_status
 
-_JSON_PLAIN: Final = {"encoding": b"json/plain"}
 _CLOSING: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
 
 
@@ -44,6 +44,7 @@ class TemporalRun:
     ) -> None:
         self._service = client.workflow_service
         self._namespace = client.namespace
+        self._codec = codec_of(client)
         self._timeout = timeout
         self._turns = asyncio.Semaphore(concurrency)
 
@@ -59,7 +60,12 @@ class TemporalRun:
 
     async def ask(self, run: RunKey, order: ControlOrder, request_id: str) -> Taken | NotTaken:
         """Pass the order on; exactly this run is meant, never a later one of its workflow."""
-        call, request = self._call(run, order, request_id)
+        try:
+            argument = await self._argument(order)
+        except (CodecUnavailable, CodecRefused) as error:
+            missing = unencoded(error)
+            return NotTaken(missing.reason, missing.detail)
+        call, request = self._call(run, order, argument, request_id)
         try:
             # Temporal answers a request to cancel what has ended with success: look, then ask.
             if order.control is Control.CANCEL and (ended := await self._ended(run)) is not None:
@@ -75,7 +81,7 @@ class TemporalRun:
         return Taken()
 
     def _call(
-        self, run: RunKey, order: ControlOrder, request_id: str
+        self, run: RunKey, order: ControlOrder, argument: Payloads, request_id: str
     ) -> tuple[Callable[..., Awaitable[Any]], Any]:
         common: dict[str, Any] = {
             "namespace": self._namespace,
@@ -98,10 +104,16 @@ class TemporalRun:
                     **common,
                     request_id=request_id,
                     signal_name=order.signal_name or "",
-                    input=_argument(order.signal_input),
+                    input=argument,
                 )
             case Control.RESUME | Control.RETRY | Control.REQUEUE_EVENT_WAIT:
                 raise ValueError(f"Temporal has no {order.control.value}")
+
+    async def _argument(self, order: ControlOrder) -> Payloads:
+        """What a signal carries; raises CodecUnavailable or CodecRefused."""
+        if order.control is not Control.SIGNAL or order.signal_input is None:
+            return Payloads()
+        return Payloads(payloads=await encoded(self._codec, [json_payload(order.signal_input)]))
 
     async def _ended(self, run: RunKey) -> RunStatus | None:
         """How the run ended; None while it has not. Raises RPCError."""
@@ -176,12 +188,6 @@ def _too_late(ended: RunStatus | None) -> NotTaken:
 
 def _execution(run: RunKey) -> WorkflowExecution:
     return WorkflowExecution(workflow_id=run.workflow_id, run_id=run.run_id)
-
-
-def _argument(text: str | None) -> Payloads:
-    if text is None:
-        return Payloads()
-    return Payloads(payloads=[Payload(metadata=_JSON_PLAIN, data=text.encode())])
 
 
 def _seen(info: WorkflowExecutionInfo, status: RunStatus, following: str | None) -> RunSeen:

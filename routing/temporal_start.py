@@ -8,7 +8,6 @@ Temporal keeps the run.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -18,15 +17,16 @@ from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailur
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 from temporalio.client import Client
+from temporalio.converter import PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 
 from correlation.reason import Reason
 from routing.incoming import RunId
 from routing.launches import Launch, Launched, LaunchResult, launch_id
+from routing.payload_codec import CodecRefused, CodecUnavailable, codec_of, encoded
 from routing.signalling import Delivered, Refused, TryAgain
-from routing.temporal import IDENTITY, classify
+from routing.temporal import IDENTITY, classify, json_payload, trace_header, unencoded
 
-_JSON_PLAIN: Final = {"encoding": b"json/plain"}
 _NO_DUPLICATES: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 
 
@@ -36,11 +36,15 @@ class TemporalStarter:
     def __init__(self, client: Client, timeout: timedelta = timedelta(seconds=5)) -> None:
         self._service = client.workflow_service
         self._namespace = client.namespace
+        self._codec = codec_of(client)
         self._timeout = timeout
 
     async def start(self, launch: Launch) -> LaunchResult:
         """Start the workflow; a task queue that nobody serves yet is no reason not to."""
-        request = _request(launch, self._namespace)
+        try:
+            request = await _request(launch, self._namespace, self._codec)
+        except (CodecUnavailable, CodecRefused) as error:
+            return unencoded(error)
         try:
             answer = await self._service.start_workflow_execution(
                 request, retry=False, timeout=self._timeout
@@ -53,7 +57,10 @@ class TemporalStarter:
         return Launched(RunId(answer.run_id))
 
 
-def _request(launch: Launch, namespace: str) -> StartWorkflowExecutionRequest:
+async def _request(
+    launch: Launch, namespace: str, codec: PayloadCodec | None
+) -> StartWorkflowExecutionRequest:
+    """The request; raises CodecUnavailable or CodecRefused."""
     memo = {
         "pointsman.tenant": launch.tenant,
         "pointsman.trigger": launch.trigger_id,
@@ -64,27 +71,18 @@ def _request(launch: Launch, namespace: str) -> StartWorkflowExecutionRequest:
         workflow_id=launch.workflow_id,
         workflow_type=WorkflowType(name=launch.workflow_type),
         task_queue=TaskQueue(name=launch.task_queue),
-        input=Payloads(payloads=[_json(launch.argument)]),
+        input=Payloads(payloads=await encoded(codec, [json_payload(launch.argument)])),
         identity=IDENTITY,
         request_id=launch_id(launch.tenant, launch.event_id, launch.trigger_id),
         workflow_id_reuse_policy=_NO_DUPLICATES,
-        memo=Memo(fields={name: _json(json.dumps(text)) for name, text in memo.items()}),
-        header=Header(fields=_trace_header(launch)),
+        memo=Memo(fields={name: await _field(codec, text) for name, text in memo.items()}),
+        header=Header(fields=trace_header(launch.traceparent, launch.tracestate)),
     )
 
 
-def _json(text: str) -> Payload:
-    return Payload(metadata=_JSON_PLAIN, data=text.encode())
-
-
-def _trace_header(launch: Launch) -> Mapping[str, Payload]:
-    """The W3C trace context where Temporal's OpenTelemetry interceptor reads it."""
-    if launch.traceparent is None:
-        return {}
-    carrier = {"traceparent": launch.traceparent}
-    if launch.tracestate is not None:
-        carrier["tracestate"] = launch.tracestate
-    return {"_tracer-data": _json(json.dumps(carrier))}
+async def _field(codec: PayloadCodec | None, text: str) -> Payload:
+    [payload] = await encoded(codec, [json_payload(json.dumps(text))])
+    return payload
 
 
 def classify_start(error: RPCError, request_id: str) -> LaunchResult:

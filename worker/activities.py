@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from decimal import Decimal
-from typing import Any, Protocol, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
 
-from pydantic import BaseModel, ValidationError
 from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from correlation.closing import Closing
 from correlation.event import EventName, TenantId
+from correlation.exact_json import json_fault
 from correlation.key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
 from correlation.task_form import FormUnusable, form_text
 from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, HumanTask, RegisterWait
@@ -22,9 +20,12 @@ from routing.faults import InvalidTask, InvalidWait, RecordRefused, WaitConflict
 from routing.incoming import RunId, WaitId, WorkflowId
 from routing.task_records import AskedOfPeople
 from routing.waits import Registration, Wait, raise_conflict
+from worker.activity_arguments import parsed
 from worker.batching import Batcher
 
-Model = TypeVar("Model", bound=BaseModel)
+# A day short of what Python and Postgres can read back in every time zone.
+EARLIEST: Final = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+LATEST: Final = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 
 
 class WaitBook(Protocol):
@@ -55,7 +56,7 @@ class WaitActivities:
     async def register_wait(self, request: RawValue) -> dict[str, Any]:
         """Register a wait; `request` is a `RegisterWait`, the result a `RegisteredWait`."""
         try:
-            wait = to_wait(_parsed(request, RegisterWait))
+            wait = to_wait(parsed(request, RegisterWait, coded=True))
             registration = await self._registering.call(wait)
             if registration.conflict:
                 raise_conflict(wait)
@@ -74,7 +75,7 @@ class WaitActivities:
     async def close_wait(self, request: RawValue) -> dict[str, Any]:
         """Close a wait; `request` is a `CloseWait`, the result a `ClosedWait`."""
         try:
-            closing = to_closing(_parsed(request, CloseWait))
+            closing = to_closing(parsed(request, CloseWait))
             status = await self._closing.call(closing)
         except (InvalidWait, RecordRefused) as error:
             raise _refusal(error) from error
@@ -84,7 +85,9 @@ class WaitActivities:
 
 
 def to_wait(request: RegisterWait) -> Wait:
-    """The wait that a request asks for; raises InvalidWait when its key or form is unusable."""
+    """The wait that a request asks for; raises InvalidWait, naming the field that is unusable."""
+    for field in ("workflow_id", "run_id", "signal", "filter"):
+        _check_storable(field, getattr(request, field))
     return Wait(
         tenant=TenantId(request.tenant),
         wait_id=WaitId(request.wait_id),
@@ -97,7 +100,7 @@ def to_wait(request: RegisterWait) -> Wait:
         cardinality=request.cardinality,
         filter=request.filter,
         lookback=timedelta(seconds=request.lookback_seconds),
-        expires_at=request.expires_at,
+        expires_at=_within_the_calendar(request.expires_at),
         task=None if request.task is None else _asked(request.task),
     )
 
@@ -119,7 +122,17 @@ def _asked(task: HumanTask) -> AskedOfPeople:
         form = None if task.form is None else form_text(task.form)
     except FormUnusable as error:
         raise InvalidTask(f"task.form: {error}") from error
-    return AskedOfPeople(task.title, form, task.assignees, task.due_at)
+    return AskedOfPeople(task.title, form, task.assignees, _within_the_calendar(task.due_at))
+
+
+def _within_the_calendar(moment: datetime | None) -> datetime | None:
+    return None if moment is None else min(max(moment, EARLIEST), LATEST)
+
+
+def _check_storable(field: str, text: str | None) -> None:
+    if fault := json_fault(text):
+        name = "signal_name" if field == "signal" else field
+        raise InvalidWait(f"{name}: {fault}; take it out")
 
 
 def _key(value: object) -> CorrelationKey:
@@ -131,26 +144,6 @@ def _key(value: object) -> CorrelationKey:
             raise InvalidWait("correlation_key is blank: a wait needs a business key")
         case RefusedKey(reason, detail):
             raise InvalidWait(f"correlation_key is unusable ({reason}): it is {detail}")
-
-
-def _parsed(request: RawValue, model: type[Model]) -> Model:
-    """Decode with exact numbers: a key must not pass through a float."""
-    try:
-        decoded = json.loads(request.payload.data, parse_float=Decimal)
-    except ValueError as error:
-        raise InvalidWait(f"the argument of the activity is not JSON: {error}") from error
-    try:
-        return model.model_validate(decoded)
-    except ValidationError as error:
-        raise InvalidWait(_described(error)) from error
-
-
-def _described(error: ValidationError) -> str:
-    problems = [
-        f"{'.'.join(str(part) for part in problem['loc']) or 'the argument'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False)
-    ]
-    return "; ".join(problems)
 
 
 def _refusal(error: Exception) -> ApplicationError:

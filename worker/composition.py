@@ -40,6 +40,7 @@ from routing.waits import Waits
 from routing.wakeups import RemoteDispatcher
 from worker.activities import WaitActivities
 from worker.api.parts import Parts, make_parts
+from worker.codecs import Codecs
 from worker.consumer import Consumer
 from worker.expiry import ExpiryNotice
 from worker.observe.observation import Observation
@@ -67,6 +68,7 @@ class Service:
     settings: Settings
     rules: ReloadableRules
     backoff: Backoff
+    codecs: Codecs
     database: Database
     source: RedisStreamSource
     consumer: Consumer
@@ -94,6 +96,7 @@ class _Ground:
     owner: str
     """This process' name on the deliveries that it leases."""
     database: Database
+    codecs: Codecs
     temporal: Client
     connect: Callable[[], Redis]
     observation: Observation
@@ -115,6 +118,7 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
             settings=settings,
             rules=ground.rules,
             backoff=ground.backoff,
+            codecs=ground.codecs,
             database=database,
             source=source,
             consumer=_consumer(ground, source, _recorder(ground, matcher), sink),
@@ -136,6 +140,8 @@ async def _ground(settings: Settings, stack: AsyncExitStack) -> _Ground:
     observation = Observation(settings)
     stack.push_async_callback(observation.aclose)
     redis_url = settings.redis_url.get_secret_value()
+    codecs = Codecs(settings)
+    stack.push_async_callback(codecs.aclose)
     return _Ground(
         settings=settings,
         stack=stack,
@@ -145,7 +151,8 @@ async def _ground(settings: Settings, stack: AsyncExitStack) -> _Ground:
         # A consumer's name may be configured and outlive the process; a lease must not.
         owner=f"{settings.consumer}/{secrets.token_hex(4)}",
         database=database,
-        temporal=await connect_lazily(settings),
+        codecs=codecs,
+        temporal=await connect_lazily(settings, codecs),
         connect=partial(connect_redis, redis_url, block=settings.block),
         observation=observation,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from correlation.rules import Rules
 from ingress.redis_streams import StreamReading
 from routing.database import DatabaseLimits
@@ -64,6 +66,12 @@ def dispatch_limits(settings: Settings, backoff: Backoff) -> DispatchLimits:
     return DispatchLimits(
         concurrency=settings.delivery_concurrency,
         run_not_found_grace=settings.run_not_found_grace,
-        send_margin=settings.signal_timeout * 2,
+        send_margin=send_limit(settings) * 2,
         backoff=backoff,
     )
+
+
+def send_limit(settings: Settings) -> timedelta:
+    """Longest time of sending one signal: to encode it, where there is a codec, and to send it."""
+    has_codec = bool(settings.codec or settings.temporal_codec_endpoint)
+    return settings.signal_timeout + (settings.codec_timeout if has_codec else timedelta())

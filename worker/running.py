@@ -80,7 +80,9 @@ async def run_roles(service: Service, stopping: asyncio.Event) -> None:
 async def _serve_activities(service: Service, stopping: asyncio.Event) -> None:
     activities = [service.activities.register_wait, service.activities.close_wait]
     come_by = service.observation.worker.beat
-    await serve_activities(service.settings, activities, stopping, service.backoff, come_by)
+    await serve_activities(
+        service.settings, service.codecs, activities, stopping, service.backoff, come_by
+    )
 
 
 async def _serve_api(service: Service, stopping: asyncio.Event) -> None:

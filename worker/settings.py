@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from pointsman import contract
 from worker.audit_settings import AuditSettings
+from worker.codec_settings import CodecSettings
 from worker.http_settings import HttpSettings
 from worker.observe.settings import ObserveSettings
 from worker.rules_source import RULES_VARIABLE
@@ -73,7 +74,9 @@ Roles = Annotated[
 ]
 
 
-class Settings(TemporalSettings, HttpSettings, ObserveSettings, AuditSettings, ShardSettings):
+class Settings(
+    TemporalSettings, CodecSettings, HttpSettings, ObserveSettings, AuditSettings, ShardSettings
+):
     """All settings. Addresses and keys are secrets: no `repr` and no error shows a password.
 
     Only the environment counts: no `.env` file of whatever folder the process starts in.

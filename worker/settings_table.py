@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.audit_settings import AuditSettings
+from worker.codec_settings import CodecSettings
 from worker.http_settings import HttpSettings
 from worker.observe.settings import ObserveSettings
 from worker.redaction import redact_urls
@@ -65,7 +66,7 @@ def settings_markdown() -> str:
 
 def _own_first(item: tuple[str, Any]) -> int:
     name = item[0]
-    if name.startswith("temporal_"):
+    if name.startswith("temporal_") or name in CodecSettings.model_fields:
         return 2
     beside = HttpSettings.model_fields | ObserveSettings.model_fields | AuditSettings.model_fields
     return 1 if name in beside else 0

@@ -14,6 +14,8 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from routing.gate import Backoff
+from worker.activity_arguments import OneArgument
+from worker.codecs import Codecs
 from worker.settings import Settings
 
 BUILD_ID: Final = f"pointsman-{version('pointsman-service')}"
@@ -22,13 +24,21 @@ COMES_BY: Final = timedelta(seconds=5)
 log = structlog.get_logger(__name__)
 
 
-async def connect_lazily(settings: Settings) -> Client:
-    """A client that connects with its first call, and again whenever it must."""
-    return await Client.connect(**settings.temporal_connection(), lazy=True)
+async def connect_lazily(settings: Settings, codecs: Codecs | None = None) -> Client:
+    """A client that connects with its first call, and again whenever it must.
+
+    What it sends passes its namespace's codec.
+    """
+    codecs = codecs or Codecs(settings)
+    converter = codecs.converter(settings.temporal_namespace)
+    return await Client.connect(
+        **settings.temporal_connection(), data_converter=converter, lazy=True
+    )
 
 
 async def serve_activities(
     settings: Settings,
+    codecs: Codecs,
     activities: Sequence[Callable[..., Any]],
     stopping: asyncio.Event,
     backoff: Backoff,
@@ -43,11 +53,15 @@ async def serve_activities(
         come_by()
         try:
             # After a worker has failed its client refuses the next one: always a new client.
-            client = await Client.connect(**settings.temporal_connection())
+            converter = codecs.converter(settings.temporal_namespace, serving=True)
+            client = await Client.connect(
+                **settings.temporal_connection(), data_converter=converter
+            )
             worker = Worker(
                 client,
                 task_queue=settings.task_queue,
                 activities=activities,
+                interceptors=[OneArgument()],
                 # Without it the client hashes every loaded module, for seconds, on the event loop.
                 build_id=BUILD_ID,
                 graceful_shutdown_timeout=settings.shutdown_grace / 2,

@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
@@ -46,6 +47,8 @@ MAX_ASSIGNEES: Final = 100
 MAX_ASSIGNEE_BYTES: Final = 255
 # Temporal's own default limit for workflow ids and signal names (measured: longer is refused).
 MAX_TEMPORAL_NAME_CHARACTERS: Final = 1000
+MAX_LOOKBACK_SECONDS: Final = 365_250 * 86_400
+"""A thousand years; events are kept for less."""
 
 
 class Cardinality(StrEnum):
@@ -188,7 +191,11 @@ class RegisterWait(BaseModel):
         description="What the workflow's own filter accepts, in words; shown by the audit only.",
     )
     lookback_seconds: float = Field(
-        default=0, ge=0, allow_inf_nan=False, description="Take fitting events of this past span."
+        default=0,
+        ge=0,
+        le=MAX_LOOKBACK_SECONDS,
+        allow_inf_nan=False,
+        description="Take fitting events of this past span.",
     )
     expires_at: AwareDatetime | None = Field(
         default=None, description="The wait is retired at this moment, closed or not."
@@ -271,3 +278,12 @@ class EventSignal(BaseModel):
     payload: dict[str, Any]
     receivedAt: datetime
     deliveryId: str
+
+
+def problems_in(error: ValidationError) -> str:
+    """What is wrong with an argument: each field with its fault, and nothing of their values."""
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc']) or 'the argument'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False)
+    ]
+    return "; ".join(problems)

@@ -219,13 +219,6 @@ def _wait_of(request: RegisterWait) -> Wait:
             field="correlation_key",
             fix="give a text, a number or a boolean of at most 512 bytes",
         ) from None
-    except OverflowError:
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "lookback_seconds is longer than any calendar",
-            field="lookback_seconds",
-            fix="look back over the time for which events are kept, at most",
-        ) from None
 
 
 def _check_storable(field: str, text: str | None) -> None:

@@ -78,6 +78,8 @@ MEANINGS: Final[Mapping[str, Mapping[Reason, str]]] = {
         Reason.TEMPORAL_TIMEOUT: "Temporal did not answer in time.",
         Reason.TEMPORAL_BUSY: "Temporal's limits are exhausted at the moment.",
         Reason.TEMPORAL_ERROR: "Any other answer of Temporal.",
+        Reason.CODEC_UNAVAILABLE: "The namespace's codec or its keys cannot be reached.",
+        Reason.CODEC_REFUSED: "The namespace's codec fails on this payload.",
     },
 }
 

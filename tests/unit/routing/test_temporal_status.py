@@ -39,7 +39,11 @@ class AnsweringService:
 
 
 def temporal_answering(status: int) -> TemporalRun:
-    client = SimpleNamespace(namespace="default", workflow_service=AnsweringService(status))
+    client = SimpleNamespace(
+        namespace="default",
+        workflow_service=AnsweringService(status),
+        data_converter=SimpleNamespace(payload_codec=None),
+    )
     return TemporalRun(cast("Client", client))
 
 
