@@ -81,6 +81,7 @@ _ENDINGS: Final[Mapping[str, str]] = {
     "timed_out": "it timed out",
     "cancelled": "the workflow withdrew it",
     "wait_expired": "it expired",
+    "closed_by_hand": "an operator closed it",
     "run_closed": "its run ended",
     "run_not_found": "its run was found to be gone",
     "closed": "it was closed",
@@ -131,6 +132,7 @@ def _closed_before(wait: WaitSeen, end: datetime, received_at: datetime) -> Near
         "timed_out": f"Let the workflow wait at least {span(received_at - end)} longer.",
         "wait_expired": f"Let the wait expire at least {span(received_at - end)} later.",
         "cancelled": "Nothing, if the workflow meant to withdraw the wait.",
+        "closed_by_hand": "Ask who closed it: their name and reason stand beside the wait.",
     }.get(why, "See why the workflow's run ended before the event came.")
     return _of_wait(NearMissKind.CLOSED_BEFORE, wait, sentence, fix)
 

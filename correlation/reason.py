@@ -6,6 +6,7 @@ A reason is a short machine word; the free text that stands beside it says what 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -67,6 +68,8 @@ class Reason(StrEnum):
 
     # A wait that ended without its workflow saying so.
     WAIT_EXPIRED = "wait_expired"
+    CLOSED_BY_HAND = "closed_by_hand"
+    """An operator closed the wait; its workflow was not told."""
 
     # A trigger that was considered and launches nothing.
     FILTER_REFUSED = "filter_refused"
@@ -96,6 +99,34 @@ class Reason(StrEnum):
     """The namespace's codec, or its keys, cannot be reached; tried again, nothing goes in clear."""
     CODEC_REFUSED = "codec_refused"
     """The namespace's codec does not encode this payload; tried again, it does not go in clear."""
+
+
+REASONS_OF_TARGETS: Final = frozenset(
+    {
+        Reason.ALREADY_STARTED,
+        Reason.WAIT_CLOSED,
+        Reason.WAIT_EXPIRED,
+        Reason.CLOSED_BY_HAND,
+        Reason.RUN_CLOSED,
+        Reason.RUN_NOT_FOUND,
+        Reason.SIGNAL_LIMIT,
+        Reason.PAYLOAD_TOO_LARGE,
+        Reason.INVALID_TARGET,
+        Reason.NAMESPACE_NOT_FOUND,
+        Reason.PERMISSION_DENIED,
+        Reason.TEMPORAL_UNAVAILABLE,
+        Reason.TEMPORAL_TIMEOUT,
+        Reason.TEMPORAL_BUSY,
+        Reason.TEMPORAL_ERROR,
+    }
+)
+"""Reasons of deliveries and launches, which no event has itself."""
+REASONS_OF_THE_WAY: Final = REASONS_OF_TARGETS | {
+    Reason.FILTER_REFUSED,
+    Reason.WAIT_TOOK_EVENT,
+    Reason.SCHEMA_INVALID,
+}
+"""The same with those of triggers that launch nothing; `schema_invalid` is an entry's, too."""
 
 
 class Outcome(StrEnum):

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from psycopg.rows import kwargs_row
 
 from correlation.reason import Outcome
+from routing.audit_pages import EventQuery, page_of_events
 from routing.audit_records import (
+    AuditLine,
     DeliveryRecord,
-    EventFilter,
-    EventLine,
     EventRecord,
     EventStory,
     LaunchRecord,
@@ -30,7 +30,6 @@ from routing.audit_sentences import sentences_of
 from routing.audit_statements import (
     COUNT_OUTCOMES,
     LIST_ALL_WAITS,
-    LIST_EVENTS,
     LIST_OPEN_WAITS,
     STORY_DELIVERIES,
     STORY_EVENTS,
@@ -42,9 +41,12 @@ from routing.database import Connection, Parameters
 Record = TypeVar("Record")
 
 
-async def list_events(connection: Connection, wanted: EventFilter) -> Sequence[EventLine]:
-    """Events and rejected entries together, the newest first, at most `wanted.limit`."""
-    return await _read(connection, _event_line, LIST_EVENTS, asdict(wanted))
+async def list_events(
+    connection: Connection, wanted: EventQuery, *, tenant: str | None = None, limit: int = 50
+) -> Sequence[AuditLine]:
+    """Events and rejected entries together, the newest first, at most `limit`."""
+    tenants = None if tenant is None else [tenant]
+    return (await page_of_events(connection, tenants, wanted, limit=limit)).lines
 
 
 async def list_waits(connection: Connection, wanted: WaitFilter) -> Sequence[WaitLine]:
@@ -101,10 +103,6 @@ async def _read(
     # Only constants of this package are executed; values travel as parameters.
     await cursor.execute(statement.encode(), parameters)
     return await cursor.fetchall()
-
-
-def _event_line(*, outcome: str, **columns: Any) -> EventLine:
-    return EventLine(outcome=Outcome(outcome), **columns)
 
 
 def _event_record(

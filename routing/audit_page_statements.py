@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from routing.audit_statements import TENANTS, WAIT_COLUMNS, WAIT_TENANTS
+from routing.reach import STATES_OF_DELIVERY, STATES_OF_LAUNCH
 
 # Index: the primary keys, hopped through.
 ALL_TENANTS: Final = f"WITH {TENANTS} SELECT tenant_id FROM tenants ORDER BY tenant_id"
@@ -27,6 +28,46 @@ _EVENTS_OF_WORKFLOW: Final = """(
     JOIN workflow_runtime_events AS e ON e.tenant_id = t.tenant_id AND e.event_id = met.event_id
 )"""
 
+
+def _events_with(condition: str) -> str:
+    """The events that have a delivery or a launch of which this is true."""
+    return f"""(
+    SELECT e.* FROM (
+        SELECT event_id FROM workflow_event_deliveries
+        WHERE tenant_id = t.tenant_id AND {condition}
+        UNION
+        SELECT event_id FROM workflow_event_launches
+        WHERE tenant_id = t.tenant_id AND status <> 'skipped' AND {condition}
+    ) AS found
+    JOIN workflow_runtime_events AS e ON e.tenant_id = t.tenant_id AND e.event_id = found.event_id
+)"""
+
+
+_EVENTS_OF_REASON: Final = _events_with("reason = %(way_reason)s")
+_EVENTS_PENDING: Final = _events_with("status = 'pending'")
+_EVENTS_DEAD: Final = _events_with("status = 'dead'")
+
+
+def _has(table: str, condition: str = "true") -> str:
+    """Whether the event has such a row; OFFSET 0 keeps it a probe of the primary key."""
+    return f"""EXISTS (
+               SELECT FROM {table} AS d
+               WHERE d.tenant_id = v.tenant_id AND d.event_id = v.event_id AND {condition}
+               OFFSET 0)"""
+
+
+_DELIVERIES: Final = "workflow_event_deliveries"
+_LAUNCHES: Final = "workflow_event_launches"
+_IN_STATE: Final = f"""
+          AND (%(way_reason)s::text IS NULL OR reason = %(way_reason)s
+               OR {_has(_DELIVERIES, "d.reason = %(way_reason)s")}
+               OR {_has(_LAUNCHES, "d.reason = %(way_reason)s")})
+          AND (%(state)s::text IS NULL
+               OR {_has(_DELIVERIES, f"%(state)s = ANY ({STATES_OF_DELIVERY})")}
+               OR {_has(_LAUNCHES, f"%(state)s = ANY ({STATES_OF_LAUNCH})")}
+               OR (%(state)s = 'nobody' AND NOT {_has(_DELIVERIES)}
+                   AND NOT {_has(_LAUNCHES, "d.status <> 'skipped'")}))
+"""
 _WITHIN: Final = """
           AND received_at >= coalesce(%(since)s::timestamptz, '-infinity')
           AND received_at < coalesce(%(until)s::timestamptz, 'infinity')
@@ -50,7 +91,7 @@ WITH listed AS (
                detail, correlation_key, received_at, stream, entry_id,
                CASE WHEN %(with_payload)s THEN payload END AS payload
         FROM {source} AS v
-        WHERE tenant_id = t.tenant_id {_WITHIN}
+        WHERE tenant_id = t.tenant_id {_WITHIN} {_IN_STATE}
           AND (%(key)s::text IS NULL OR correlation_key = %(key)s
                OR %(key)s = ANY (correlation_keys))
           AND (%(run_id)s::text IS NULL OR EXISTS (
@@ -66,18 +107,33 @@ WITH listed AS (
         FROM workflow_rejected_entries
         WHERE tenant_id = t.tenant_id {_WITHIN}
           AND %(key)s::text IS NULL AND %(workflow_id)s::text IS NULL AND %(run_id)s::text IS NULL
+          AND (%(way_reason)s::text IS NULL
+               OR (%(way_reason)s = 'schema_invalid' AND reason = %(way_reason)s))
+          AND (%(state)s::text IS NULL OR %(state)s = 'nobody')
           AND (received_at, tenant_id, 'rejected', entry_id, stream) < {_BEFORE}
         ORDER BY received_at DESC, entry_id DESC, stream DESC LIMIT %(limit)s) AS r
     ORDER BY received_at DESC, tenant_id DESC, source DESC, id DESC, stream DESC LIMIT %(limit)s
 )
 SELECT l.source, l.tenant_id AS tenant, l.event_id, l.event_name AS name, l.outcome, l.reason,
-       l.detail, l.correlation_key AS key, d.matched, d.delivered, l.received_at, l.stream,
+       l.detail, l.correlation_key AS key, d.*, s.*, l.received_at, l.stream,
        l.entry_id, l.payload
 FROM listed AS l CROSS JOIN LATERAL (
-    SELECT count(*) AS matched, count(*) FILTER (WHERE status = 'delivered') AS delivered
+    SELECT count(*) AS matched, count(*) FILTER (WHERE status = 'delivered') AS delivered,
+           count(*) FILTER (WHERE status = 'pending') AS pending,
+           count(*) FILTER (WHERE disposition = 'accepted') AS accepted,
+           count(*) FILTER (WHERE disposition = 'filtered') AS filtered,
+           count(*) FILTER (WHERE disposition = 'late') AS late,
+           count(*) FILTER (WHERE status = 'withdrawn') AS withdrawn,
+           count(*) FILTER (WHERE status = 'dead') AS dead
     FROM workflow_event_deliveries
     WHERE tenant_id = l.tenant_id AND event_id = l.event_id AND l.source = 'event'
-) AS d
+) AS d CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE status = 'launched') AS launched,
+           count(*) FILTER (WHERE status = 'pending') AS launches_pending,
+           count(*) FILTER (WHERE status = 'dead') AS launches_dead
+    FROM workflow_event_launches
+    WHERE tenant_id = l.tenant_id AND event_id = l.event_id AND l.source = 'event'
+) AS s
 ORDER BY l.received_at DESC, l.tenant_id DESC, l.source DESC, l.id DESC, l.stream DESC
 """
 
@@ -85,6 +141,11 @@ ORDER BY l.received_at DESC, l.tenant_id DESC, l.source DESC, l.id DESC, l.strea
 # Indexes: workflow_runtime_events_listed and workflow_rejected_entries_listed, read backwards.
 PAGE_OF_EVENTS: Final = _page_of_events(_EVENTS_BY_TIME)
 PAGE_OF_EVENTS_OF_WORKFLOW: Final = _page_of_events(_EVENTS_OF_WORKFLOW)
+# Indexes: those of reasons, those of what is pending or dead, of deliveries and of launches: few
+# among many. The other states are looked for in PAGE_OF_EVENTS, event by event.
+PAGE_OF_EVENTS_OF_REASON: Final = _page_of_events(_EVENTS_OF_REASON)
+PAGE_OF_PENDING_EVENTS: Final = _page_of_events(_EVENTS_PENDING)
+PAGE_OF_DEAD_EVENTS: Final = _page_of_events(_EVENTS_DEAD)
 
 # Indexes: workflow_runtime_events_listed and workflow_rejected_entries_listed, for the time asked.
 SUMMARY: Final = """
@@ -100,6 +161,44 @@ FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
 GROUP BY 1, 2, 3, 4
 ORDER BY 1, 2, 3, 4
 LIMIT %(limit)s
+"""
+
+# How many events are in each state: an event counts once under each of its states. What met nothing
+# and starts nothing is `nobody`, entries that became no event as well.
+# Indexes: workflow_runtime_events_listed and workflow_rejected_entries_listed, for the time asked;
+# the primary keys of deliveries and launches, for the events of that time.
+STATES: Final = f"""
+WITH found AS MATERIALIZED (
+    SELECT e.* FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
+        SELECT tenant_id, event_id, event_name, received_at FROM workflow_runtime_events
+        WHERE tenant_id = t.tenant_id AND received_at >= %(since)s AND received_at < %(until)s
+    ) AS e
+), way AS (
+    SELECT f.tenant_id, f.event_id, {STATES_OF_DELIVERY} AS states
+    FROM found AS f JOIN workflow_event_deliveries AS d USING (tenant_id, event_id)
+    UNION
+    SELECT f.tenant_id, f.event_id, {STATES_OF_LAUNCH}
+    FROM found AS f JOIN workflow_event_launches AS d USING (tenant_id, event_id)
+    WHERE d.status <> 'skipped'
+), told AS (
+    SELECT tenant_id, event_id, state FROM way CROSS JOIN unnest(states) AS state
+    GROUP BY tenant_id, event_id, state
+), counted AS (
+    SELECT f.tenant_id, f.received_at, f.event_name, coalesce(state, 'nobody') AS state
+    FROM found AS f LEFT JOIN told USING (tenant_id, event_id)
+    UNION ALL
+    SELECT r.* FROM unnest(%(tenants)s::text[]) AS t (tenant_id) CROSS JOIN LATERAL (
+        SELECT tenant_id, received_at, event_name, 'nobody' FROM workflow_rejected_entries
+        WHERE tenant_id = t.tenant_id AND received_at >= %(since)s AND received_at < %(until)s
+    ) AS r
+)"""
+SUMMARY_OF_STATES: Final = f"""{STATES}
+SELECT date_bin(%(bucket)s::interval, received_at, 'epoch') AS since, event_name AS name, state,
+       count(*) AS count
+FROM counted GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LIMIT %(limit)s
+"""
+COUNT_STATES: Final = f"""{STATES}
+SELECT tenant_id AS tenant, state, count(*) AS count FROM counted GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 # Index: workflow_run_waits_open, in its own order.

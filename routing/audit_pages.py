@@ -7,34 +7,40 @@ the caller's transaction; the tenants come from whoever checked what the reader 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.rows import dict_row
 
-from correlation.reason import Outcome
+from correlation.reason import REASONS_OF_TARGETS, REASONS_OF_THE_WAY, Outcome
 from routing.audit_page_statements import (
     ALL_DELIVERIES,
     ALL_TENANTS,
     ALL_WAIT_TENANTS,
+    COUNT_STATES,
     DEAD_DELIVERIES,
     DELIVERIES_OF_EVENT,
     DELIVERIES_OF_WAIT,
     DELIVERIES_OF_WORKFLOW,
     ONE_WAIT,
     PAGE_OF_ALL_WAITS,
+    PAGE_OF_DEAD_EVENTS,
     PAGE_OF_EVENTS,
+    PAGE_OF_EVENTS_OF_REASON,
     PAGE_OF_EVENTS_OF_WORKFLOW,
     PAGE_OF_OPEN_WAITS,
+    PAGE_OF_PENDING_EVENTS,
     PAGE_OF_WAITS_OF_KEY,
     PAGE_OF_WAITS_OF_WORKFLOW,
     PENDING_DELIVERIES,
     SUMMARY,
+    SUMMARY_OF_STATES,
 )
-from routing.audit_records import MatchRecord, WaitLine
+from routing.audit_records import AuditLine, MatchRecord, WaitLine
 from routing.database import Connection, Parameters
 from routing.paging import Cursor, Line, Page, page_of, parts_of, tenants_among
+from routing.reach import EventState, states_of
 from routing.statements import PLAN_ANEW
 
 
@@ -47,6 +53,8 @@ class EventQuery:
     """A correlation key in canonical form; any of an event's keys may be it."""
     outcome: Outcome | None = None
     reason: str | None = None
+    """Of the event, or of one of its deliveries or launches."""
+    state: EventState | None = None
     workflow_id: str | None = None
     """Events that met a wait of this workflow."""
     run_id: str | None = None
@@ -56,28 +64,6 @@ class EventQuery:
     q: str | None = None
     """A part of the event's or the entry's id."""
     with_payload: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditLine:
-    """One event, or an entry that became none."""
-
-    source: str
-    """`event` or `rejected`."""
-    tenant: str
-    event_id: str | None
-    name: str | None
-    outcome: str
-    reason: str | None
-    detail: str | None
-    key: str | None
-    matched: int
-    delivered: int
-    received_at: datetime
-    stream: str
-    entry_id: str
-    payload: str | None
-    """The payload's JSON text, where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +107,26 @@ class SummaryLine:
     count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateLine:
+    """How many events of one name were in one state within one span of time."""
+
+    since: datetime
+    """The beginning of the span."""
+    name: str | None
+    state: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateCount:
+    """How many of a tenant's events are in one state; an event may be in several."""
+
+    tenant: str
+    state: str
+    count: int
+
+
 async def page_of_events(
     connection: Connection,
     tenants: Sequence[str] | None,
@@ -130,11 +136,14 @@ async def page_of_events(
     limit: int = 50,
 ) -> Page[AuditLine]:
     """Events and rejected entries together, the newest first; `tenants` None: every tenant's."""
-    statement = PAGE_OF_EVENTS if query.workflow_id is None else PAGE_OF_EVENTS_OF_WORKFLOW
+    statement = _event_statement(query)
     names = ("before_at", "before_tenant", "before_source", "before_id", "before_stream")
     kinds = (datetime, str, str, str, str)
     place = parts_of(after, kinds, ("infinity", "", "", "", ""))
     parameters = asdict(query) | dict(zip(names, place, strict=True))
+    parameters["way_reason"] = None
+    if query.reason in REASONS_OF_THE_WAY:
+        parameters["reason"], parameters["way_reason"] = None, query.reason
     parameters["tenants"] = await tenants_among(connection, tenants, ALL_TENANTS)
     rows = await _rows(connection, statement, parameters, limit)
     return _page(rows, limit, _audit_line, _event_cursor)
@@ -205,6 +214,44 @@ async def summary_of(
     return [SummaryLine(**row) for row in rows]
 
 
+async def summary_of_states(
+    connection: Connection,
+    tenants: Sequence[str] | None,
+    *,
+    since: datetime,
+    until: datetime,
+    bucket: timedelta,
+    limit: int,
+) -> Sequence[StateLine]:
+    """Counts by span of time, event name and state; at most `limit` lines."""
+    parameters: dict[str, Any] = {"since": since, "until": until, "bucket": bucket}
+    parameters["tenants"] = await tenants_among(connection, tenants, ALL_TENANTS)
+    rows = await _rows(connection, SUMMARY_OF_STATES, parameters, limit - 1)
+    return [StateLine(**row) for row in rows]
+
+
+async def count_states(
+    connection: Connection, tenants: Sequence[str] | None, *, since: datetime | None
+) -> Sequence[StateCount]:
+    """How many events of each tenant are in each state."""
+    parameters: dict[str, Any] = {"since": since or "-infinity", "until": "infinity"}
+    parameters["tenants"] = await tenants_among(connection, tenants, ALL_TENANTS)
+    rows = await _rows(connection, COUNT_STATES, parameters, 0)
+    return [StateCount(**row) for row in rows]
+
+
+def _event_statement(query: EventQuery) -> str:
+    if query.workflow_id is not None:
+        return PAGE_OF_EVENTS_OF_WORKFLOW
+    if query.reason in REASONS_OF_TARGETS:
+        return PAGE_OF_EVENTS_OF_REASON
+    of_state = {
+        EventState.PENDING: PAGE_OF_PENDING_EVENTS,
+        EventState.DEAD: PAGE_OF_DEAD_EVENTS,
+    }
+    return PAGE_OF_EVENTS if query.state is None else of_state.get(query.state, PAGE_OF_EVENTS)
+
+
 def _wait_statement(query: WaitQuery) -> str:
     if query.workflow_id is not None:
         return PAGE_OF_WAITS_OF_WORKFLOW
@@ -265,7 +312,8 @@ def _position_cursor(row: dict[str, Any]) -> Cursor:
 
 
 def _audit_line(row: dict[str, Any]) -> AuditLine:
-    return AuditLine(**row)
+    line = AuditLine(**{**row, "outcome": Outcome(row["outcome"])})
+    return replace(line, states=states_of(line))
 
 
 def _wait_line(row: dict[str, Any]) -> WaitLine:

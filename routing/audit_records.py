@@ -9,20 +9,7 @@ from typing import Any
 
 from correlation.reason import Outcome
 from correlation.wait_seen import WaitSeen
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFilter:
-    """Which events and entries to list; what is None does not narrow the list."""
-
-    tenant: str | None = None
-    name: str | None = None
-    key: str | None = None
-    """A correlation key in canonical form; any of an event's keys may be it."""
-    outcome: Outcome | None = None
-    reason: str | None = None
-    since: datetime | None = None
-    limit: int = 50
+from routing.reach import Reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +25,11 @@ class WaitFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventLine:
+class AuditLine(Reach):
     """One line of the list of events: an event, or an entry that became none."""
 
+    source: str
+    """`event` or `rejected`."""
     tenant: str
     """Empty when the entry names no usable tenant."""
     event_id: str | None
@@ -50,13 +39,13 @@ class EventLine:
     detail: str | None
     key: str | None
     """The primary correlation key."""
-    matched: int
-    """Waits that the event met."""
-    delivered: int
-    """Of those, the ones whose workflow Temporal has been told."""
     received_at: datetime
     stream: str
     entry_id: str
+    payload: str | None = None
+    """The payload's JSON text, where it was asked for."""
+    states: tuple[str, ...] = ()
+    """What came of it: the states of `routing.reach`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,47 +34,6 @@ RECURSIVE event_tenants AS (
 )
 """
 
-# Indexes: workflow_runtime_events_listed and workflow_rejected_entries_listed, read backwards per
-# tenant until the limit; the deliveries' primary key for the counts of the lines shown.
-LIST_EVENTS: Final = f"""
-WITH {TENANTS}, listed AS (
-    SELECT e.* FROM tenants AS t CROSS JOIN LATERAL (
-        SELECT tenant_id, event_id, event_name, outcome, reason, detail, correlation_key,
-               received_at, stream, entry_id
-        FROM workflow_runtime_events
-        WHERE tenant_id = t.tenant_id
-          AND received_at >= coalesce(%(since)s::timestamptz, '-infinity')
-          AND (%(name)s::text IS NULL OR event_name = %(name)s)
-          AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
-          AND (%(reason)s::text IS NULL OR reason = %(reason)s)
-          AND (%(key)s::text IS NULL OR correlation_key = %(key)s
-               OR %(key)s = ANY (correlation_keys))
-        ORDER BY tenant_id, received_at DESC LIMIT %(limit)s) AS e
-    UNION ALL
-    SELECT r.* FROM tenants AS t CROSS JOIN LATERAL (
-        SELECT tenant_id, event_id, event_name, outcome, reason, detail, NULL::text,
-               received_at, stream, entry_id
-        FROM workflow_rejected_entries
-        WHERE tenant_id = t.tenant_id
-          AND received_at >= coalesce(%(since)s::timestamptz, '-infinity')
-          AND (%(name)s::text IS NULL OR event_name = %(name)s)
-          AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
-          AND (%(reason)s::text IS NULL OR reason = %(reason)s)
-          AND %(key)s::text IS NULL
-        ORDER BY tenant_id, received_at DESC LIMIT %(limit)s) AS r
-    ORDER BY received_at DESC LIMIT %(limit)s
-)
-SELECT l.tenant_id AS tenant, l.event_id, l.event_name AS name, l.outcome, l.reason, l.detail,
-       l.correlation_key AS key, d.matched, d.delivered, l.received_at, l.stream, l.entry_id
-FROM listed AS l CROSS JOIN LATERAL (
-    SELECT count(*) AS matched, count(*) FILTER (WHERE status = 'delivered') AS delivered
-    FROM workflow_event_deliveries
-    WHERE tenant_id = l.tenant_id AND event_id = l.event_id
-      AND l.outcome IN ('matched', 'no_wait', 'unresolved')
-) AS d
-ORDER BY l.received_at DESC, l.entry_id DESC
-"""
-
 # Index: the primary key.
 STORY_EVENTS: Final = f"""
 WITH {TENANTS}

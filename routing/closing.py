@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from correlation.closing import Closing
-from pointsman.contract import Disposition
+from correlation.reason import Reason
 from routing.database import Database
 from routing.operator_actions import OperatorAction, record_action
 from routing.waits import close_locked, waits_locked
@@ -34,7 +34,8 @@ async def close_by_hand(
         target_id=wait_id,
         reason=reason,
     )
-    closing = Closing(tenant, wait_id, Disposition.CANCELLED)
+    detail = f"{actor}: {reason}"
+    closing = Closing(tenant, wait_id, reason=Reason.CLOSED_BY_HAND, detail=detail)
     async with waits_locked(database, [(tenant, wait_id)]) as connection:
         statuses = await close_locked(connection, [closing])
         action_id = await record_action(connection, action)

@@ -54,6 +54,7 @@ ADVICE: Final[Mapping[Reason, str]] = {
     "key before the event comes, or with a look-back.",
     Reason.BUFFER_EXPIRED: "Hand it to a wait by hand, or raise POINTSMAN_BUFFER_TTL if workflows "
     "look back further than that.",
+    Reason.CLOSED_BY_HAND: "Ask who closed it: their name and reason stand beside the wait.",
     Reason.WAIT_EXPIRED: "Give the wait more time, or see why the event came too late.",
     Reason.FILTER_REFUSED: "Nothing, if the trigger is not meant for it; else correct its `where` "
     "or the payload. What the trigger refused once is not launched later.",

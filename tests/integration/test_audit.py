@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,8 @@ from correlation.reason import Outcome, Reason
 from correlation.rules import compile_rules
 from pointsman.contract import Disposition
 from routing.audit import count_outcomes, event_story, list_events, list_waits
-from routing.audit_records import EventFilter, EventLine, EventStory, WaitFilter, WaitLine
+from routing.audit_pages import EventQuery
+from routing.audit_records import AuditLine, EventStory, WaitFilter, WaitLine
 from routing.database import Database, DatabaseLimits, open_database
 from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
 from routing.incoming import Origin, RejectedEntry
@@ -32,9 +34,11 @@ class Audited:
         self.waits = Waits(database)
         self.deliveries = DeliveryStore(database, "test", LEASE)
 
-    async def listed(self, wanted: EventFilter | None = None) -> Sequence[EventLine]:
+    async def listed(
+        self, wanted: EventQuery | None = None, *, tenant: str | None = None, limit: int = 50
+    ) -> Sequence[AuditLine]:
         async with self.database.transaction() as connection:
-            return await list_events(connection, wanted or EventFilter())
+            return await list_events(connection, wanted or EventQuery(), tenant=tenant, limit=limit)
 
     async def waiting(self, wanted: WaitFilter | None = None) -> Sequence[WaitLine]:
         async with self.database.transaction() as connection:
@@ -94,23 +98,23 @@ async def test_the_list_counts_whom_an_event_met_and_who_was_told(audited: Audit
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("wanted", "bounds", "found"),
     [
-        (EventFilter(tenant="globex"), ["paid-globex"]),
-        (EventFilter(name="TICKET_CLOSED"), ["closed"]),
-        (EventFilter(key="second"), ["closed"]),
-        (EventFilter(key="foo"), ["paid-globex"]),
-        (EventFilter(key="fo"), []),
-        (EventFilter(outcome=Outcome.UNRESOLVED), ["keyless"]),
-        (EventFilter(reason="invalid_json"), ["broken"]),
-        (EventFilter(outcome=Outcome.MALFORMED, tenant="acme"), ["broken"]),
-        (EventFilter(limit=1), ["broken"]),
-        (EventFilter(since=datetime(2999, 1, 1, tzinfo=UTC)), []),
+        (EventQuery(), {"tenant": "globex"}, ["paid-globex"]),
+        (EventQuery(name="TICKET_CLOSED"), {}, ["closed"]),
+        (EventQuery(key="second"), {}, ["closed"]),
+        (EventQuery(key="foo"), {}, ["paid-globex"]),
+        (EventQuery(key="fo"), {}, []),
+        (EventQuery(outcome=Outcome.UNRESOLVED), {}, ["keyless"]),
+        (EventQuery(reason="invalid_json"), {}, ["broken"]),
+        (EventQuery(outcome=Outcome.MALFORMED), {"tenant": "acme"}, ["broken"]),
+        (EventQuery(), {"limit": 1}, ["broken"]),
+        (EventQuery(since=datetime(2999, 1, 1, tzinfo=UTC)), {}, []),
     ],
     ids=str,
 )
 async def test_a_filter_narrows_the_list_of_events(
-    audited: Audited, wanted: EventFilter, found: list[str]
+    audited: Audited, wanted: EventQuery, bounds: dict[str, Any], found: list[str]
 ) -> None:
     rules = compile_rules({"TICKET_CLOSED": ["first", "second"]})
     closed = an_event(
@@ -125,7 +129,7 @@ async def test_a_filter_narrows_the_list_of_events(
     )
     await audited.matcher.record([], [an_unreadable("5-0", tenant="acme", event_id="broken")])
 
-    lines = await audited.listed(wanted)
+    lines = await audited.listed(wanted, **bounds)
 
     assert [line.event_id for line in lines] == found
 

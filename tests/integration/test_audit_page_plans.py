@@ -35,7 +35,17 @@ SELECT 'tenant-' || n % 2, 'event-' || n, 'wait-' || n, 'workflow-' || n, 'signa
        ELSE 'delivered' END, false, now(), now()
 FROM generate_series(1, 20000) AS n;
 """
+LAUNCHES_FILL: Final = """
+INSERT INTO workflow_event_launches (tenant_id, event_id, trigger_id, trigger_version, workflow_id,
+    workflow_type, task_queue, status, reason, due_at, created_at)
+SELECT 'tenant-' || n % 2, 'event-' || n, 'trigger', 1, 'workflow-' || n, 'type', 'queue',
+       CASE WHEN n % 1000 < 2 THEN 'pending' WHEN n % 1000 < 4 THEN 'dead' ELSE 'launched' END,
+       CASE WHEN n % 1000 < 4 THEN 'permission_denied' END, now(), now()
+FROM generate_series(1, 20000) AS n;
+UPDATE workflow_event_deliveries SET reason = 'run_closed' WHERE status = 'dead';
+"""
 NOTHING_ASKED: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("state", "way_reason")),
     **dict.fromkeys(
         ("name", "key", "outcome", "reason", "workflow_id", "run_id", "since", "until", "q")
     ),
@@ -56,13 +66,46 @@ OF_WORKFLOW: Final = {"workflow_id": "workflow-43"}
 OF_KEY: Final = {"name": "NAME-3", "key": "key-43"}
 EVENTS, REJECTED = "workflow_runtime_events", "workflow_rejected_entries"
 WAITS, DELIVERIES = "workflow_run_waits", "workflow_event_deliveries"
+LAUNCHES: Final = "workflow_event_launches"
 PENDING: Final = "what is pending"
 OF_PENDING: Final = {f"{DELIVERIES}_due", f"{DELIVERIES}_in_order"}
 CASES: Final[Mapping[str, tuple[str, Mapping[str, Any], set[str]]]] = {
     "events": (
         pages.PAGE_OF_EVENTS,
         {},
-        {f"{EVENTS}_listed", f"{REJECTED}_listed", f"{DELIVERIES}_pkey"},
+        {f"{EVENTS}_listed", f"{REJECTED}_listed", f"{DELIVERIES}_pkey", f"{LAUNCHES}_pkey"},
+    ),
+    "late events": (
+        pages.PAGE_OF_EVENTS,
+        {"state": "late"},
+        {f"{EVENTS}_listed", f"{DELIVERIES}_pkey", f"{LAUNCHES}_pkey"},
+    ),
+    "events of nobody": (
+        pages.PAGE_OF_EVENTS,
+        {"state": "nobody"},
+        {f"{EVENTS}_listed", f"{REJECTED}_listed", f"{DELIVERIES}_pkey", f"{LAUNCHES}_pkey"},
+    ),
+    "dead events": (
+        pages.PAGE_OF_DEAD_EVENTS,
+        {"state": "dead"},
+        {
+            f"{DELIVERIES}_dead",
+            f"{LAUNCHES}_dead",
+            f"{EVENTS}_pkey",
+            f"{DELIVERIES}_pkey",
+            f"{LAUNCHES}_pkey",
+        },
+    ),
+    "events of a signal's reason": (
+        pages.PAGE_OF_EVENTS_OF_REASON,
+        {"way_reason": "run_closed"},
+        {
+            f"{DELIVERIES}_reasons",
+            f"{LAUNCHES}_reasons",
+            f"{EVENTS}_pkey",
+            f"{DELIVERIES}_pkey",
+            f"{LAUNCHES}_pkey",
+        },
     ),
     "events of a workflow": (
         pages.PAGE_OF_EVENTS_OF_WORKFLOW,
@@ -72,6 +115,7 @@ CASES: Final[Mapping[str, tuple[str, Mapping[str, Any], set[str]]]] = {
             f"{DELIVERIES}_by_wait",
             f"{EVENTS}_pkey",
             f"{DELIVERIES}_pkey",
+            f"{LAUNCHES}_pkey",
         },
     ),
     "open waits": (pages.PAGE_OF_OPEN_WAITS, {}, {f"{WAITS}_open"}),
@@ -104,6 +148,7 @@ CASES: Final[Mapping[str, tuple[str, Mapping[str, Any], set[str]]]] = {
 def connection(new_database: NewDatabase) -> Iterator[psycopg.Connection[Any]]:
     with new_database() as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute(FILL.encode())
+        connection.execute(LAUNCHES_FILL.encode())
         connection.execute("ANALYZE")
         yield connection
 

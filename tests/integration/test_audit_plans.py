@@ -9,9 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from routing.audit_records import EventFilter, WaitFilter
+from routing.audit_records import WaitFilter
 from routing.audit_statements import (
-    LIST_EVENTS,
     LIST_OPEN_WAITS,
     STORY_DELIVERIES,
     STORY_EVENTS,
@@ -96,17 +95,6 @@ async def test_deliveries_of_a_story_are_read_through_the_primary_keys(
     assert "workflow_event_deliveries_pkey" in deliveries
     assert "workflow_run_waits_pkey" in deliveries
     assert "Seq Scan" not in deliveries
-
-
-@pytest.mark.parametrize("tenant", ["tenant-3", None])
-async def test_events_are_listed_through_the_index_of_tenant_and_time(
-    connection: psycopg.AsyncConnection[Any], tenant: str | None
-) -> None:
-    listing = await plan(connection, LIST_EVENTS, asdict(EventFilter(tenant=tenant)))
-
-    assert "Index Scan Backward using workflow_runtime_events_listed" in listing
-    assert "Index Scan Backward using workflow_rejected_entries_listed" in listing
-    assert "Seq Scan" not in listing
 
 
 @pytest.mark.parametrize("tenant", ["tenant-4", None])

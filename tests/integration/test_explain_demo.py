@@ -9,7 +9,7 @@ import pytest
 
 from correlation.reason import Outcome
 from routing.audit import list_events
-from routing.audit_records import EventFilter
+from routing.audit_pages import EventQuery
 from routing.database import Database
 from routing.explain import explain_stored
 from routing.explain_records import EventExplanation
@@ -73,7 +73,7 @@ async def test_every_example_that_woke_nobody_is_explained(
 ) -> None:
     await play(matcher, waits, then_close=then_close)
     async with database.transaction() as connection:
-        lines = await list_events(connection, EventFilter(limit=10_000))
+        lines = await list_events(connection, EventQuery(), limit=10_000)
     silent = [line for line in lines if line.outcome is not Outcome.MATCHED]
     if not then_close:  # the everyday ones, which are many and alike, once only
         silent = [line for line in silent if "-day-" not in (line.event_id or "")]
@@ -105,7 +105,7 @@ async def test_the_way_in_which_keys_differ_is_named(
 ) -> None:
     await play(matcher, waits, then_close=True)
     async with database.transaction() as connection:
-        lines = await list_events(connection, EventFilter(tenant="acme", limit=10_000))
+        lines = await list_events(connection, EventQuery(), tenant="acme", limit=10_000)
     wanted = {key: how for (tenant, key), (how, _) in BY_KEY.items() if how and tenant == "acme"}
 
     named = {}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from correlation.reason import Outcome
+from routing.reach import EventState
 
 
 class _Answer(BaseModel):
@@ -76,11 +77,21 @@ class EventLineShown(_Answer):
     reason: str | None
     detail: str | None
     key: str | None
-    matched: int
-    delivered: int
+    matched: int = Field(description="Waits that it met.")
+    delivered: int = Field(description="Signals that Temporal took, whatever came of them.")
     received_at: datetime
     stream: str
     entry_id: str
+    pending: int
+    accepted: int
+    filtered: int
+    late: int
+    withdrawn: int
+    dead: int
+    launched: int = Field(description="Workflows that it started.")
+    launches_pending: int
+    launches_dead: int
+    states: list[EventState] = Field(description="What came of it, in words.")
 
 
 class EventPage(_Answer):
@@ -100,6 +111,15 @@ class SummaryShown(_Answer):
     count: int
 
 
+class StateCountShown(_Answer):
+    """How many events of one name were in one state within one span of time."""
+
+    since: datetime
+    name: str | None
+    state: EventState
+    count: int
+
+
 class Summary(_Answer):
     """Counts over time."""
 
@@ -107,6 +127,7 @@ class Summary(_Answer):
     until: datetime
     bucket: str
     counts: list[SummaryShown]
+    states: list[StateCountShown] = Field(description="An event may be in several states.")
 
 
 class Story(_Answer):

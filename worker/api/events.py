@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from routing.audit import event_story
-from routing.audit_pages import AuditLine, page_of_events, summary_of
-from routing.audit_records import EventStory
+from routing.audit_pages import page_of_events, summary_of, summary_of_states
+from routing.audit_records import AuditLine, EventStory
 from worker.api.answers import ONE, READING, EventPage, Story, Summary, documented
 from worker.api.authentication import PartsOf, Reader
 from worker.api.cursors import cursor_text, read_cursor
@@ -86,7 +86,10 @@ async def list_events(
 async def summarize_events(
     parts: PartsOf, caller: Reader, wanted: Annotated[SummaryParameters, Query()]
 ) -> Response:
-    """Counts by event name, outcome and reason in spans of time; the last day by default."""
+    """Counts by event name, outcome and reason in spans of time; the last day by default.
+
+    `states` counts what came of the events: one event may be in several states.
+    """
     tenants = caller.reach(wanted.tenant)
     until = wanted.until or datetime.now(UTC)
     try:
@@ -101,23 +104,31 @@ async def summarize_events(
             field="since",
             fix="let since be before until, ask for less time, or take a larger bucket",
         )
+    bounds: dict[str, Any] = {
+        "since": since,
+        "until": until,
+        "bucket": BUCKETS[wanted.bucket],
+        "limit": MOST_COUNTS + 1,
+    }
     async with parts.reading(tenants) as connection:
-        counts = await summary_of(
-            connection,
-            tenants,
-            since=since,
-            until=until,
-            bucket=BUCKETS[wanted.bucket],
-            limit=MOST_COUNTS + 1,
-        )
-    if len(counts) > MOST_COUNTS:
+        counts = await summary_of(connection, tenants, **bounds)
+        states = await summary_of_states(connection, tenants, **bounds)
+    if max(len(counts), len(states)) > MOST_COUNTS:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"there are more than {MOST_COUNTS} different counts",
             field="bucket",
             fix="ask for less time, for one tenant, or take a larger bucket",
         )
-    return answer({"since": since, "until": until, "bucket": wanted.bucket, "counts": counts})
+    return answer(
+        {
+            "since": since,
+            "until": until,
+            "bucket": wanted.bucket,
+            "counts": counts,
+            "states": states,
+        }
+    )
 
 
 @router.get(

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from routing.audit_pages import AuditLine, page_of_events
+from routing.audit_pages import page_of_events
+from routing.audit_records import AuditLine
 from routing.paging import Cursor, Page, every_page
 from worker.api.answers import PROBLEMS, READING
 from worker.api.authentication import PartsOf, Reader
@@ -36,6 +37,16 @@ COLUMNS: Final = (
     "source",
     "stream",
     "entry_id",
+    "states",
+    "pending",
+    "accepted",
+    "filtered",
+    "late",
+    "withdrawn",
+    "dead",
+    "launched",
+    "launches_pending",
+    "launches_dead",
 )
 # What makes a spreadsheet take a cell for a formula, and the apostrophe that prevents it: a cell
 # that begins with one is escaped, too, so that taking one off always gives the text back.
@@ -156,5 +167,7 @@ def _cell(value: object) -> str:
             return value
         case datetime():
             return rfc3339(value)
+        case tuple() | list():
+            return " ".join(map(str, value))
         case _:
             return write_json(value)

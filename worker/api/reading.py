@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from correlation.key import CanonicalKey, canonical_key
 from correlation.reason import Outcome, Reason
 from routing.audit_pages import EventQuery
+from routing.reach import EventState
 from worker.api.exact_writing import write_json
 from worker.api.problems import Problem
 
@@ -68,7 +69,14 @@ class EventParameters(_Parameters):
     name: Annotated[Text | None, Field(description="The event's name.")] = None
     key: Annotated[Key | None, Field(description="A correlation key of the event.")] = None
     outcome: Outcome | None = None
-    reason: Reason | None = None
+    reason: Annotated[
+        Reason | None,
+        Field(description="Theirs, or that of one of their signals or launches."),
+    ] = None
+    state: Annotated[
+        EventState | None,
+        Field(description="Of which a signal or a launch has come so far; `nobody`: of none."),
+    ] = None
     workflow_id: Annotated[
         Text | None, Field(description="Events that met a wait of this workflow.")
     ] = None
@@ -86,6 +94,7 @@ class EventParameters(_Parameters):
             key=self.key,
             outcome=self.outcome,
             reason=None if self.reason is None else self.reason.value,
+            state=self.state,
             workflow_id=self.workflow_id,
             run_id=self.run_id,
             since=self.since,

@@ -14,7 +14,8 @@ import typer
 
 from correlation.key import CanonicalKey, canonical_key
 from correlation.reason import Outcome
-from routing.audit_records import EventFilter, WaitFilter
+from routing.audit_records import WaitFilter
+from routing.reach import EventState, woke_words
 from worker.cli.failures import CommandFailed
 from worker.cli.hiding import redaction, story_without_secrets
 from worker.cli.printing import clock, console, make_table, print_json, print_table
@@ -28,6 +29,10 @@ waits_app = typer.Typer(no_args_is_help=True, help="Look at what workflows wait 
 Tenant = Annotated[str | None, typer.Option("--tenant", help="Of this tenant only.")]
 Name = Annotated[str | None, typer.Option("--name", help="With this event name only.")]
 Key = Annotated[str | None, typer.Option("--key", help="With this correlation key only.")]
+OfState = Annotated[
+    EventState | None,
+    typer.Option("--state", help="Of which a signal or launch has come so far only."),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 Since = Annotated[
@@ -54,8 +59,13 @@ def list_events_command(
     outcome: Annotated[
         Outcome | None, typer.Option("--outcome", help="That ended in this way only.")
     ] = None,
+    state: OfState = None,
     reason: Annotated[
-        str | None, typer.Option("--reason", help="For this reason only (no_open_wait, ...).")
+        str | None,
+        typer.Option(
+            "--reason",
+            help="For this reason only, theirs or a signal's (no_open_wait, run_closed, ...).",
+        ),
     ] = None,
     since: Since = None,
     limit: Limit = 50,
@@ -63,20 +73,20 @@ def list_events_command(
 ) -> None:
     """List events, and entries that became none, the newest first."""
     from routing.audit import list_events
+    from routing.audit_pages import EventQuery
 
-    wanted = EventFilter(
-        tenant=tenant,
+    wanted = EventQuery(
         name=name,
         key=canonical_option(key),
         outcome=outcome,
+        state=state,
         reason=reason,
         since=moment_option(since),
-        limit=limit,
     )
-    lines = ask_database(partial(list_events, wanted=wanted))
+    lines = ask_database(partial(list_events, wanted=wanted, tenant=tenant, limit=limit))
     if as_json:
         for line in lines:
-            print_json(line)
+            print_json({name: value for name, value in asdict(line).items() if name != "payload"})
         return
     print_table(
         ("received", "tenant", "event", "id", "key", "outcome", "reason", "woke"),
@@ -89,7 +99,7 @@ def list_events_command(
                 line.key,
                 line.outcome.value,
                 line.reason,
-                f"{line.delivered} of {line.matched}" if line.matched else "",
+                woke_words(line),
             )
             for line in lines
         ],
@@ -126,16 +136,25 @@ def show_event_command(
 def count_events_command(
     tenant: Tenant = None, since: Since = None, as_json: AsJson = False
 ) -> None:
-    """Count events and rejected entries by tenant, outcome and reason."""
-    from routing.audit import count_outcomes
+    """Count events and rejected entries by outcome and reason, and by what came of them.
 
-    counts = ask_database(partial(count_outcomes, tenant=tenant, since=moment_option(since)))
+    An event counts once under each of its states: one wait may have accepted it, another not.
+    """
+    from routing.audit import count_outcomes
+    from routing.audit_pages import count_states
+
+    moment = moment_option(since)
+    tenants = None if tenant is None else [tenant]
+    counts = ask_database(partial(count_outcomes, tenant=tenant, since=moment))
+    states = ask_database(partial(count_states, tenants=tenants, since=moment))
     if as_json:
-        for count in counts:
-            print_json(count)
+        for line in (*counts, *states):
+            print_json(line)
         return
     rows = [(c.tenant, c.outcome.value, c.reason, c.count) for c in counts]
     print_table(("tenant", "outcome", "reason", "events"), rows)
+    typer.echo()
+    print_table(("tenant", "state", "events"), [(s.tenant, s.state, s.count) for s in states])
 
 
 @waits_app.command("list")

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from correlation.reason import Outcome
+from routing.reach import woke_words
 from worker.cli.asking import with_database
-from worker.cli.audit_commands import canonical_option, moment_option
+from worker.cli.audit_commands import OfState, canonical_option, moment_option
 from worker.cli.printing import OUTCOME_STYLES, clock, console, print_json, printable
 
 if TYPE_CHECKING:
-    from routing.audit_pages import AuditLine, EventQuery
+    from routing.audit_pages import EventQuery
+    from routing.audit_records import AuditLine
     from routing.database import Database
     from worker.settings import Settings
 
@@ -46,6 +48,7 @@ def tail_command(
     tenant: Tenant = None,
     name: Name = None,
     outcome: OfOutcome = None,
+    state: OfState = None,
     since: Annotated[
         str | None, typer.Option("--since", help="Begin so long ago, or at this time.")
     ] = None,
@@ -58,7 +61,7 @@ def tail_command(
     from routing.audit_pages import EventQuery
 
     start = moment_option(since) or datetime.now(UTC)
-    query = EventQuery(name=name, outcome=outcome, since=start)
+    query = EventQuery(name=name, outcome=outcome, state=state, since=start)
 
     async def work(database: Database, _settings: Settings) -> None:
         async for line in _follow(database, _tenants(tenant), query, once=once):
@@ -75,6 +78,7 @@ def export_command(
     name: Name = None,
     key: Key = None,
     outcome: OfOutcome = None,
+    state: OfState = None,
     reason: Annotated[str | None, typer.Option("--reason", help="For this reason only.")] = None,
     since: Annotated[
         str | None, typer.Option("--since", help="Received after this time, or so long ago.")
@@ -91,6 +95,7 @@ def export_command(
         name=name,
         key=canonical_option(key),
         outcome=outcome,
+        state=state,
         reason=reason,
         since=moment_option(since),
         with_payload=payload,
@@ -158,7 +163,8 @@ def _print_line(line: AuditLine, *, as_json: bool) -> None:
         sys.stdout.flush()
         return
     why = f" ({line.reason})" if line.reason else ""
-    woke = f" woke {line.delivered} of {line.matched}" if line.matched else ""
+    reached = woke_words(line)
+    woke = f" {'woke ' if line.matched else ''}{reached}" if reached else ""
     style = OUTCOME_STYLES.get(line.outcome, "")
     from rich.text import Text
 

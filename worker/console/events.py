@@ -15,6 +15,7 @@ from routing.audit_pages import page_of_events
 from routing.audit_records import EventStory
 from routing.explain import explain_stored
 from routing.explain_records import EventExplanation
+from routing.reach import EventState
 from worker.api.cursors import read_cursor
 from worker.api.events import EventPageParameters
 from worker.api.problems import Problem
@@ -33,7 +34,7 @@ WITHIN: Final = {
     "24h": ("last 24 hours", timedelta(hours=24)),
     "7d": ("last 7 days", timedelta(days=7)),
 }
-FILTERS: Final = ("name", "key", "outcome", "reason", "workflow_id", "run_id", "q")
+FILTERS: Final = ("name", "key", "outcome", "state", "reason", "workflow_id", "run_id", "q")
 KEPT: Final = (*FILTERS, "since", "until", "within")
 
 
@@ -57,6 +58,7 @@ async def show_events(visit: Visiting) -> Response:
         first=wanted.cursor is None,
         filters={name: given.get(name, "") for name in KEPT},
         outcomes=list(Outcome),
+        states=list(EventState),
         reasons=sorted(reason.value for reason in Reason),
         within=WITHIN,
         done=_done(given),

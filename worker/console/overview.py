@@ -17,14 +17,17 @@ from ingress.dead_letter_desk import LettersUnavailable
 from routing.audit_pages import (
     DeliveryQuery,
     EventQuery,
+    StateLine,
     SummaryLine,
     WaitQuery,
     page_of_deliveries,
     page_of_events,
     page_of_waits,
     summary_of,
+    summary_of_states,
 )
 from routing.backlog import measure_backlog
+from routing.reach import EventState
 from worker.api.dead_letters import tenant_of
 from worker.console.chart import chart_of
 from worker.console.rendering import page
@@ -92,16 +95,15 @@ async def show_overview(
         counts = await summary_of(
             connection, visit.tenants, since=since, until=until, bucket=bucket, limit=MOST_COUNTS
         )
-        unheard = [
-            line
-            for outcome in (Outcome.NO_WAIT, Outcome.UNRESOLVED, Outcome.MALFORMED)
-            for line in (
-                await page_of_events(
-                    connection, visit.tenants, EventQuery(outcome=outcome), limit=UNHEARD_SHOWN
-                )
-            ).lines
-        ]
-    unheard.sort(key=lambda line: line.received_at, reverse=True)
+        states = await summary_of_states(
+            connection, visit.tenants, since=since, until=until, bucket=length, limit=MOST_COUNTS
+        )
+        unheard = await page_of_events(
+            connection,
+            visit.tenants,
+            EventQuery(state=EventState.NOBODY, since=since),
+            limit=UNHEARD_SHOWN,
+        )
     return page(
         "overview.html",
         visit,
@@ -109,11 +111,12 @@ async def show_overview(
         since=since,
         chart=chart_of(counts, since=since, until=until, bucket=bucket),
         outcomes=_by_outcome(counts),
+        states=_by_state(states),
         reasons=_by_reason(counts),
         total=sum(line.count for line in counts),
         per_minute=sum(line.count for line in counts) / (length / timedelta(minutes=1)),
         held=await _held(visit),
-        unheard=unheard[:UNHEARD_SHOWN],
+        unheard=unheard.lines,
         tenants=await tenant_choices(visit),
     )
 
@@ -123,6 +126,13 @@ def _by_outcome(counts: Sequence[SummaryLine]) -> dict[str, int]:
     for line in counts:
         found[line.outcome] += line.count
     return {outcome.value: found[outcome.value] for outcome in Outcome}
+
+
+def _by_state(counts: Sequence[StateLine]) -> dict[str, int]:
+    found = Counter[str]()
+    for line in counts:
+        found[line.state] += line.count
+    return {state.value: found[state.value] for state in EventState}
 
 
 def _by_reason(counts: Sequence[SummaryLine]) -> list[tuple[str, str, str | None, int]]:

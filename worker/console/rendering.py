@@ -16,10 +16,11 @@ from urllib.parse import quote, urlencode
 from fastapi import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from routing.reach import woke_words
 from worker.api.exact_writing import write_json
 from worker.console.differences import difference
 from worker.console.visits import FORM_TOKEN, Visit, bound_tenants
-from worker.console.wording import OUTCOME_WORDS, STATUS_WORDS, span_text
+from worker.console.wording import OUTCOME_WORDS, STATE_WORDS, STATUS_WORDS, span_text
 
 FOLDER: Final = Path(__file__).parent
 ROOT: Final = "/console"
@@ -119,6 +120,8 @@ def _environment() -> Environment:
         "product_version": version("pointsman-service"),
         "outcome_words": OUTCOME_WORDS,
         "status_words": STATUS_WORDS,
+        "state_words": STATE_WORDS,
+        "woke_words": woke_words,
         "difference": difference,
     }
     environment.globals |= words

@@ -13,6 +13,19 @@ OUTCOME_WORDS: Final[Mapping[str, str]] = {
     "malformed": "malformed",
     "rejected": "rejected",
 }
+STATE_WORDS: Final[Mapping[str, str]] = {
+    "matched": "met a wait",
+    "woke": "woke a run",
+    "accepted": "accepted",
+    "delivered": "delivered, not answered",
+    "pending": "on its way",
+    "filtered": "filtered",
+    "late": "too late",
+    "withdrawn": "withdrawn",
+    "dead": "dead",
+    "launched": "launched",
+    "nobody": "reached nobody",
+}
 STATUS_WORDS: Final[Mapping[str, str]] = {
     "pending": "on its way",
     "delivered": "delivered",

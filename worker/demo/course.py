@@ -12,7 +12,8 @@ from rich.console import Console
 
 from pointsman.contract import CONSUMER_GROUP
 from routing.audit import event_story, list_events, list_waits
-from routing.audit_records import EventFilter, WaitFilter
+from routing.audit_pages import EventQuery
+from routing.audit_records import WaitFilter
 from worker.cancelling import cancellable
 from worker.cli.printing import console
 from worker.demo import runs
@@ -104,7 +105,7 @@ async def _settled(stage: Stage, entries: Sequence[Published]) -> Audited:
 
 async def _audited(stage: Stage) -> Audited:
     async with stage.database.transaction() as connection:
-        lines = await list_events(connection, EventFilter(limit=EVERY_ROW))
+        lines = await list_events(connection, EventQuery(), limit=EVERY_ROW)
         stories = {
             (line.tenant, line.event_id): story
             for line in lines

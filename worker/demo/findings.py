@@ -10,7 +10,7 @@ from typing import assert_never
 from correlation.event import Event
 from correlation.reason import Outcome
 from ingress.envelope import decode
-from routing.audit_records import EventLine, EventStory
+from routing.audit_records import AuditLine, EventStory
 from worker.demo.examples import Ends, ExampleEntry, ExampleWorkflow, Repeats
 from worker.demo.runs import Run
 
@@ -38,7 +38,7 @@ class Published:
 class Audited:
     """The audit's rows: by entry id, and the stories of the events that met a wait."""
 
-    lines: Mapping[str, EventLine]
+    lines: Mapping[str, AuditLine]
     stories: Mapping[tuple[str, str], EventStory]
 
 
@@ -84,7 +84,7 @@ def differing_results(
             yield Difference(workflow.workflow_id, str(dict(workflow.result)), str(found))
 
 
-def _compare_ends(where: str, ends: Ends, line: EventLine | None) -> Iterator[Difference]:
+def _compare_ends(where: str, ends: Ends, line: AuditLine | None) -> Iterator[Difference]:
     expected = _words(ends.outcome, ends.reason)
     found = "no row" if line is None else _words(line.outcome, line.reason)
     if found != expected:

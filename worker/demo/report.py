@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Console
 
 from correlation.reason import Outcome
-from routing.audit_records import EventLine
+from routing.audit_records import AuditLine
 from worker.addresses import as_exports
 from worker.cli.printing import Cell, make_table
 from worker.demo.examples import Ends, Examples, ExampleWorkflow
@@ -87,7 +87,7 @@ def print_differences(screen: Console, differences: Sequence[Difference], entrie
     screen.print()
 
 
-def _outcomes(lines: Sequence[EventLine]) -> object:
+def _outcomes(lines: Sequence[AuditLine]) -> object:
     counts = Counter((line.outcome, line.reason) for line in lines)
     order = {outcome: place for place, outcome in enumerate(type(lines[0].outcome))}
     rows: list[Sequence[Cell]] = [

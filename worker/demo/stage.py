@@ -17,7 +17,7 @@ from temporalio.client import Client
 
 from pointsman.contract import CONSUMER_GROUP, STREAM
 from routing.audit import list_events
-from routing.audit_records import EventFilter
+from routing.audit_pages import EventQuery
 from routing.database import Database, DatabaseLimits, open_database
 from routing.migrations import migrate
 from worker.addresses import Pages, environment_for
@@ -116,7 +116,7 @@ async def _refuse_used(database: Database, examples: Examples, url: str) -> None
     tenants = {str(workflow.input["tenant"]) for workflow in examples.workflows}
     for tenant in sorted(tenants):
         async with database.transaction() as connection:
-            found = await list_events(connection, EventFilter(tenant=tenant, limit=1))
+            found = await list_events(connection, EventQuery(), tenant=tenant, limit=1)
         if found:
             raise OperatorError(
                 f"the database {redact_urls(url)} already holds events of the tenant {tenant}, "

@@ -59,6 +59,7 @@ MEANINGS: Final[Mapping[str, Mapping[Reason, str]]] = {
     },
     "A wait that ended without its workflow saying so": {
         Reason.WAIT_EXPIRED: "Its `expires_at` has passed.",
+        Reason.CLOSED_BY_HAND: "An operator closed it; its workflow was not told.",
     },
     "A trigger that was considered and launches nothing": {
         Reason.FILTER_REFUSED: "The event does not meet the trigger's `where`.",

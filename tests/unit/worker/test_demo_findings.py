@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from correlation.reason import Outcome
-from routing.audit_records import EventLine
+from routing.audit_records import AuditLine
 from worker.demo.examples import Ends, ExampleEntry, ExampleWorkflow, Repeats
 from worker.demo.findings import Audited, Published, differences, differing_results
 from worker.demo.runs import Run
 
-LINE = EventLine(
+LINE = AuditLine(
+    source="event",
     tenant="acme",
     event_id="e-1",
     name="X",
@@ -40,7 +41,7 @@ def an_entry(entry_id: str, expect: Ends | Repeats) -> Published:
     return Published(ExampleEntry(1, {}, expect), entry_id, ("acme", "e-1"))
 
 
-def found(entries: list[Published], *lines: EventLine) -> list[tuple[str, str]]:
+def found(entries: list[Published], *lines: AuditLine) -> list[tuple[str, str]]:
     audited = Audited({line.entry_id: line for line in lines}, {})
     return [(each.expected, each.found) for each in differences(entries, audited)]
 
