@@ -24,6 +24,7 @@ from routing.faults import RoutingError
 PREFIX: Final = "pmt_"
 EVERY_TENANT: Final = "*"
 SECRET_BYTES: Final = 32
+LONGEST_NAME: Final = 200
 _TOKEN: Final = re.compile(r"pmt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
 _NO_HASH: Final = bytes(32)
 
@@ -128,6 +129,15 @@ SELECT token_id, name, scopes, tenants, created_at, expires_at, revoked_at,
        coalesce(expires_at <= statement_timestamp(), false) AS expired
 FROM workflow_api_tokens ORDER BY created_at, token_id
 """
+# Two that make tokens at once would not see each other's name.
+LOCK_NAMES: Final = "SELECT pg_advisory_xact_lock(hashtextextended('pointsman.token_names', 0))"
+# There are few tokens; a scan finds the name.
+NAMED: Final = """
+SELECT token_id FROM workflow_api_tokens
+WHERE name = %(name)s AND revoked_at IS NULL
+  AND (expires_at IS NULL OR expires_at > statement_timestamp())
+LIMIT 1
+"""
 CREATE: Final = """
 INSERT INTO workflow_api_tokens
     (token_id, name, token_hash, scopes, tenants, created_at, expires_at)
@@ -148,10 +158,23 @@ async def create_token(
     tenants: Collection[str],
     expires_at: datetime | None = None,
 ) -> NewToken:
-    """Make and keep a token; its text is in the answer and nowhere else. Raises InvalidToken."""
+    """Make and keep a token; its text is in the answer and nowhere else. Raises InvalidToken.
+
+    Its name is unique among the tokens in force: it is what the audit calls who acted.
+    """
     check_grant(scopes, tenants)
-    if not name.strip():
-        raise InvalidToken("a token needs a name: it stands in the audit as the actor")
+    if not 0 < len(name.strip()) <= LONGEST_NAME or not name.isprintable():
+        raise InvalidToken(
+            f"a token needs a name of at most {LONGEST_NAME} printable characters: it stands in "
+            "the audit as the actor"
+        )
+    await connection.execute(LOCK_NAMES)
+    cursor = await connection.execute(NAMED, {"name": name.strip()})
+    if (found := await cursor.fetchone()) is not None:
+        raise InvalidToken(
+            f"token {found[0]} in force has the name {name.strip()!r} already: choose another, or "
+            "revoke that one first"
+        )
     token = new_token()
     await connection.execute(
         CREATE,

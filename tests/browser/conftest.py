@@ -70,6 +70,7 @@ class Console:
     parts: Parts
     browser: Browser
     contexts: list[BrowserContext]
+    tokens: int = 0
 
     async def page(self, **options: Any) -> Page:
         """A page of a new visitor, in which any fault of a script or of its policy is a failure."""
@@ -82,9 +83,11 @@ class Console:
         return page
 
     async def token(self, *scopes: Scope, tenants: tuple[str, ...] = ("acme",)) -> str:
-        """A new token's text."""
+        """A new token's text: the first of Ada's, later ones of Ada 2, 3 and so on."""
+        self.tokens += 1
+        name = "Ada" if self.tokens == 1 else f"Ada {self.tokens}"
         async with self.parts.database.transaction() as connection:
-            token = await create_token(connection, name="Ada", scopes=scopes, tenants=tenants)
+            token = await create_token(connection, name=name, scopes=scopes, tenants=tenants)
         return token.text
 
     async def visitor(

@@ -259,10 +259,10 @@ async def test_logging_out_ends_the_visit_and_the_link_asked_for_is_kept(
 
 async def test_forms_of_other_sites_and_forged_ones_are_refused(console: Console) -> None:
     token = await console.token(Scope.OPERATE)
-    cookie = {"Cookie": f"pointsman_console={token}"}
     closing = {"id": "w-quote-7", "of": "acme", "reason": "forged"}
     async with httpx.AsyncClient(base_url=console.address) as client:
-        forged = await client.post("/console/wait/close", data=closing, headers=cookie)
+        await client.post("/console/login", data={"token": token})
+        forged = await client.post("/console/wait/close", data=closing)
         foreign = await client.post(
             "/console/login", data={"token": token}, headers={"Origin": "https://evil.example"}
         )

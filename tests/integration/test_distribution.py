@@ -7,7 +7,7 @@ from typing import Final
 import psycopg
 
 # Few rows, of no single tenant, looked up before any is known: a copy on every node.
-REFERENCE_TABLES: Final = {"workflow_api_tokens"}
+REFERENCE_TABLES: Final = {"workflow_api_tokens", "workflow_console_sessions"}
 # Alembic's own, read at the coordinator alone.
 LOCAL_TABLES: Final = {"pointsman_schema_version"}
 

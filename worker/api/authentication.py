@@ -42,7 +42,7 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Principal]]:
     async def caller(request: Request, credentials: Credentials) -> Principal:
         parts = parts_of(request)
         principal = await authenticate(parts, request, credentials)
-        _admit(parts, principal.identity)
+        admit(parts, principal.identity)
         if not principal.may(scope):
             raise Problem(
                 HTTPStatus.FORBIDDEN,
@@ -68,10 +68,14 @@ async def authenticate(
     if credentials is not None and len(credentials.credentials) <= LONGEST_TOKEN:
         principal = await _principal(parts, credentials.credentials)
     if principal is None:
-        # Who offers no good token is told apart by address, so that guessing is slow.
-        _admit(parts, f"address:{request.client.host if request.client else ''}")
+        admit_stranger(parts, request)
         raise _unauthorized(given=credentials is not None)
     return principal
+
+
+def admit_stranger(parts: Parts, request: Request) -> None:
+    """Raise Problem (429) when an address offers wrong proofs too fast: guessing is slow."""
+    admit(parts, f"address:{request.client.host if request.client else ''}")
 
 
 async def _principal(parts: Parts, text: str) -> Principal | None:
@@ -88,10 +92,13 @@ def _of_token(token: TokenRecord) -> Principal:
         f"token:{token.token_id}",
         frozenset(token.scopes),
         frozenset(token.tenants),
+        token_id=token.token_id,
+        valid_until=token.expires_at,
     )
 
 
-def _admit(parts: Parts, identity: str) -> None:
+def admit(parts: Parts, identity: str) -> None:
+    """Raise Problem (429) when a caller has sent more requests than its share."""
     seconds = parts.rate_limit.admit(identity)
     if seconds is not None:
         raise Problem(

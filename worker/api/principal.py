@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 
 from routing.tokens import EVERY_TENANT, Scope, effective_scopes
@@ -20,6 +21,10 @@ class Principal:
     """Tells callers apart for the rate limit."""
     scopes: frozenset[Scope]
     tenants: frozenset[str]
+    token_id: str | None = None
+    """The API token that proved it; None: something else did."""
+    valid_until: datetime | None = None
+    """When that proof ends; None: at no time that is known."""
 
     def may(self, scope: Scope) -> bool:
         """Whether a scope is theirs, by itself or included in another."""

@@ -8,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
@@ -116,7 +116,13 @@ class SignedTokens:
             tenants -= {EVERY_TENANT}
         if not isinstance(subject, str) or not _usable(subject) or not scopes or not tenants:
             return None
-        return Principal(f"jwt:{subject}", f"jwt:{self._trust.issuer}:{subject}", scopes, tenants)
+        return Principal(
+            f"jwt:{subject}",
+            f"jwt:{self._trust.issuer}:{subject}",
+            scopes,
+            tenants,
+            valid_until=_end(claims["exp"]),
+        )
 
     async def _key(self, key_id: str | None) -> jwt.PyJWK | None:
         if self._age() > self._refresh:
@@ -151,6 +157,13 @@ class SignedTokens:
             else:
                 self._fresh_until = self._clock() + self._longest_age
             self._read_at = self._clock()
+
+
+def _end(expiry: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(expiry, UTC)
+    except (OverflowError, OSError, ValueError):  # beyond the calendar
+        return None
 
 
 def _usable(subject: str) -> bool:

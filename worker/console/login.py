@@ -8,18 +8,19 @@ from fastapi import Request, Response
 
 from routing.tokens import Scope
 from worker.api.authentication import PartsOf
+from worker.api.parts import Parts
+from worker.api.principal import Principal
 from worker.api.problems import Problem
 from worker.console.rendering import HEADERS, bare_page, static_files
 from worker.console.routes import console_router, go_to
 from worker.console.visits import (
-    LONGEST_COOKIE,
     Visiting,
     authenticated,
+    begin_session,
     check_form,
     check_origin,
-    forget,
+    finish_session,
     form_fields,
-    remember,
 )
 
 router = console_router()
@@ -49,33 +50,34 @@ async def ask_for_token(parts: PartsOf, after: str = "") -> Response:
 
 @router.post("/login")
 async def log_in(request: Request, parts: PartsOf) -> Response:
-    """Check the token, then keep it in a cookie that no script can read."""
+    """Check the token, then open a session; the token itself is kept nowhere."""
     check_origin(request)
     given = await form_fields(request)
     token, after = given.get("token", "").strip(), _safe(given.get("after", ""))
-    problem = await _problem_with(request, parts, token)
-    if problem is not None:
+    principal = await _visitor(request, parts, token)
+    if isinstance(principal, str):
         status = HTTPStatus.UNAUTHORIZED
-        return bare_page("login.html", status=status, after=after, problem=problem)
+        return bare_page("login.html", status=status, after=after, problem=principal)
     response = go_to(after)
-    remember(response, request, token)
+    await begin_session(response, request, parts, principal)
     return response
 
 
 @router.post("/logout")
 async def log_out(visit: Visiting) -> Response:
-    """Forget the token; it stays valid elsewhere until it is revoked."""
+    """End the session; the token stays valid elsewhere until it is revoked."""
     await check_form(visit)
     response = go_to("/login")
-    forget(response)
+    await finish_session(response, visit.request, visit.parts)
     return response
 
 
-async def _problem_with(request: Request, parts: PartsOf, token: str) -> str | None:
+async def _visitor(request: Request, parts: Parts, token: str) -> Principal | str:
+    """Who has this token, or why it opens nothing."""
     if not token:
         return "Paste a token first."
-    if len(token) > LONGEST_COOKIE or not token.isascii() or not token.isprintable():
-        return "This is no token that a browser can keep: take one of `pointsman tokens create`."
+    if not token.isascii() or not token.isprintable():
+        return "This is not a token: take one of `pointsman tokens create`."
     try:
         principal = await authenticated(request, parts, token)
     except Problem as refused:
@@ -84,7 +86,7 @@ async def _problem_with(request: Request, parts: PartsOf, token: str) -> str | N
         return "This token is unknown, revoked or expired."
     if not principal.may(Scope.READ):
         return "This token may not read: take one with the scope read."
-    return None
+    return principal
 
 
 def _safe(after: str) -> str:

@@ -1,4 +1,4 @@
-"""Who looks at the console: a token within a strict cookie, checked anew with every request."""
+"""Who looks at the console: a session in a strict cookie, checked anew with every request."""
 
 from __future__ import annotations
 
@@ -14,21 +14,26 @@ from urllib.parse import parse_qsl, urlsplit
 from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials
 
+from routing.sessions import (
+    LONGEST,
+    SessionOwner,
+    end_session,
+    session_owner,
+    start_session,
+)
 from routing.tokens import EVERY_TENANT, Scope
-from worker.api.authentication import PartsOf, authenticate, parts_of
+from worker.api.authentication import PartsOf, admit, admit_stranger, authenticate, parts_of
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
 
 COOKIE: Final = "pointsman_console"
 COOKIE_PATH: Final = "/console"
-COOKIE_SECONDS: Final = 12 * 60 * 60
-LONGEST_COOKIE: Final = 3800
 FORM_TOKEN: Final = "form_token"  # noqa: S105  the name of a field
 MOST_FIELDS: Final = 50
 
-# Where no token is asked for there is none to derive a form's from.
-_WITHOUT_TOKEN: Final = secrets.token_hex(32)
+# Where no token is asked for there is no session to derive a form's from.
+_WITHOUT_SESSION: Final = secrets.token_hex(32)
 
 
 class NotLoggedIn(Exception):
@@ -68,13 +73,13 @@ class Visit:
 
 async def visit(request: Request, parts: PartsOf) -> Visit:
     """A dependency: the visit of somebody who may read. Raises NotLoggedIn or Problem."""
-    principal, token = await _principal(request, parts)
-    _admit(parts, principal)
+    principal, session = await _principal(request, parts)
+    admit(parts, principal.identity)
     _check_scope(principal, Scope.READ)
     tenant = request.query_params.get("tenant") or None
     if tenant is not None:
         principal.check_tenant(tenant)
-    return Visit(request, parts, principal, form_token_of(token), tenant)
+    return Visit(request, parts, principal, form_token_of(session), tenant)
 
 
 async def operator_visit(request: Request, parts: PartsOf) -> Visit:
@@ -139,9 +144,9 @@ async def form_fields(request: Request) -> dict[str, str]:
     return {name: value.replace("\r\n", "\n") for name, value in pairs}
 
 
-def form_token_of(token: str | None) -> str:
-    """What a form carries to show whose page it stood on; says nothing of the token itself."""
-    key = (token or _WITHOUT_TOKEN).encode()
+def form_token_of(session: str | None) -> str:
+    """What a form carries to show whose page it stood on; says nothing of the session itself."""
+    key = (session or _WITHOUT_SESSION).encode()
     return hmac.new(key, b"pointsman console form", hashlib.sha256).hexdigest()
 
 
@@ -152,12 +157,23 @@ async def authenticated(request: Request, parts: Parts, token: str) -> Principal
     )
 
 
-def remember(response: Response, request: Request, token: str) -> None:
-    """Put the token where scripts cannot read it and other sites' pages cannot use it."""
+async def begin_session(
+    response: Response, request: Request, parts: Parts, principal: Principal
+) -> None:
+    """Open a session, where scripts cannot read it and other sites' pages cannot use it."""
+    owner = SessionOwner(
+        actor=principal.actor,
+        identity=principal.identity,
+        token_id=principal.token_id,
+        scopes=principal.scopes,
+        tenants=principal.tenants,
+    )
+    async with parts.database.transaction() as connection:
+        text = await start_session(connection, owner, principal.valid_until)
     response.set_cookie(
         COOKIE,
-        token,
-        max_age=COOKIE_SECONDS,
+        text,
+        max_age=int(LONGEST.total_seconds()),
         path=COOKIE_PATH,
         secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
         httponly=True,
@@ -165,8 +181,11 @@ def remember(response: Response, request: Request, token: str) -> None:
     )
 
 
-def forget(response: Response) -> None:
-    """Take the token away again."""
+async def finish_session(response: Response, request: Request, parts: Parts) -> None:
+    """End the session for good, also for whoever has copied the cookie."""
+    if session := request.cookies.get(COOKIE):
+        async with parts.database.transaction() as connection:
+            await end_session(connection, session)
     response.delete_cookie(COOKIE, path=COOKIE_PATH, httponly=True, samesite="strict")
 
 
@@ -178,26 +197,15 @@ def bound_tenants(principal: Principal) -> Sequence[str]:
 async def _principal(request: Request, parts: Parts) -> tuple[Principal, str | None]:
     if parts.settings.insecure_dev:
         return await authenticate(parts, request, None), None
-    token = request.cookies.get(COOKIE)
-    if not token:
+    session = request.cookies.get(COOKIE)
+    if not session:
         raise NotLoggedIn
-    try:
-        return await authenticated(request, parts, token), token
-    except Problem as problem:
-        if problem.status == HTTPStatus.UNAUTHORIZED:
-            raise NotLoggedIn from None
-        raise
-
-
-def _admit(parts: Parts, principal: Principal) -> None:
-    seconds = parts.rate_limit.admit(principal.identity)
-    if seconds is not None:
-        raise Problem(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            "this token has sent more requests than its share",
-            fix=f"wait {seconds} s, then load the page again",
-            headers={"Retry-After": str(seconds)},
-        )
+    async with parts.database.transaction() as connection:
+        owner = await session_owner(connection, session)
+    if owner is None:
+        admit_stranger(parts, request)
+        raise NotLoggedIn
+    return Principal(owner.actor, owner.identity, owner.scopes, owner.tenants), session
 
 
 def _check_scope(principal: Principal, scope: Scope) -> None:

@@ -16,6 +16,7 @@ TABLES: Final[Mapping[str, str]] = {
     "workflow_runs": "Runs that were launched or have registered a wait: a projection of Temporal.",
     "workflow_rejected_entries": "Entries that became no event, with their bytes.",
     "workflow_api_tokens": "Tokens of the HTTP API, by their hash.",
+    "workflow_console_sessions": "Open sessions of the console, by their hash.",
     "workflow_operator_actions": "What people did by hand, and why.",
 }
 
@@ -46,6 +47,10 @@ COLUMNS: Final[Mapping[str, str]] = {
     "cardinality": "`all`, or `exclusive`: one event, one holder.",
     "filter": "The filter in words.",
     "workflow_api_tokens.tenants": "The tenants it is bound to;",
+    "workflow_console_sessions.tenants": "The tenants of the JWT or token that opened it.",
+    "workflow_console_sessions.scopes": "The scopes of the JWT or token that opened it.",
+    "workflow_console_sessions.identity": "Who opened it, in full.",
+    "workflow_console_sessions.actor": "Who opened it, as the audit says it.",
     "workflow_event_launches.status": "`pending`, `launched`, `dead` or `skipped`.",
     "workflow_event_triggers.filter": "The trigger's `where`.",
     "lookback": "How far back the wait looked when it was registered.",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,7 +88,9 @@ class Counting(Database):
     transactions = 0
 
     @asynccontextmanager
-    async def transaction(self, tenant: str | None = None) -> AsyncGenerator[Connection]:
+    async def transaction(
+        self, tenant: str | Collection[str] | None = None
+    ) -> AsyncGenerator[Connection]:
         self.transactions += 1
         async with super().transaction(tenant) as connection:
             yield connection
@@ -109,13 +112,16 @@ class Api:
     rules: list[Rules]
     transport: httpx.ASGITransport
     clients: list[httpx.AsyncClient] = field(default_factory=list)
+    names: Counter[str] = field(default_factory=Counter)
 
     async def caller(
         self, *scopes: Scope, tenants: Sequence[str] = ("acme",), name: str = "tester"
     ) -> httpx.AsyncClient:
-        """A client with a token of its own."""
+        """A client with a token of its own; of several tokens of a name the later ones count on."""
+        self.names[name] += 1
+        unique = name if self.names[name] == 1 else f"{name}-{self.names[name]}"
         async with self.database.transaction() as connection:
-            token = await create_token(connection, name=name, scopes=scopes, tenants=tenants)
+            token = await create_token(connection, name=unique, scopes=scopes, tenants=tenants)
         return self.with_token(token.text)
 
     def with_token(self, token: str | None) -> httpx.AsyncClient:

@@ -28,7 +28,8 @@ async def visitor(api: Api, scope: Scope, tenant: str = "acme") -> httpx.AsyncCl
     """A browser of somebody who has logged in."""
     client = await api.caller(scope, tenants=[tenant])
     token = client.headers.pop("authorization").removeprefix("Bearer ")
-    client.cookies.set(COOKIE, token)
+    answered = await client.post("/console/login", data={"token": token})
+    assert answered.cookies[COOKIE].startswith("pms_")
     return client
 
 
