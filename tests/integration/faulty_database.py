@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
@@ -35,7 +35,9 @@ class FaultyDatabase(Database):
         self._fault, self._transactions_before = fault, transactions_before
 
     @asynccontextmanager
-    async def transaction(self, tenant: str | None = None) -> AsyncGenerator[Connection]:
+    async def transaction(
+        self, tenant: str | Collection[str] | None = None
+    ) -> AsyncGenerator[Connection]:
         """As the inner database's, and broken when its turn has come."""
         fault = self._due_fault()
         async with self._inner.transaction(tenant) as connection:

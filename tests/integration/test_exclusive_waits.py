@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -40,7 +40,9 @@ class SlowDatabase(Database):
         self.reached, self.may_commit = asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager
-    async def transaction(self, tenant: str | None = None) -> AsyncGenerator[Connection]:
+    async def transaction(
+        self, tenant: str | Collection[str] | None = None
+    ) -> AsyncGenerator[Connection]:
         async with self._inner.transaction(tenant) as connection:
             yield connection
             self.reached.set()
