@@ -13,6 +13,12 @@ from psycopg.pq import PipelineStatus
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
+from routing.connections import (
+    ANSWER_MARGIN,
+    CONNECT_TIMEOUT,
+    BoundedConnection,
+    connection_options,
+)
 from routing.faults import translated
 from routing.schema_version import STANDING, VERSION_TABLE, SchemaStanding, verify
 
@@ -27,34 +33,59 @@ class DatabaseLimits:
     connections: int = 8
     statement_timeout: timedelta = timedelta(seconds=30)
     lock_timeout: timedelta = timedelta(seconds=10)
-    connect_timeout: timedelta = timedelta(seconds=5)
+    connect_timeout: timedelta = CONNECT_TIMEOUT
+    answer_margin: timedelta = ANSWER_MARGIN
+
+    @property
+    def longest_answer(self) -> timedelta:
+        """How long the server's answer to anything is waited for."""
+        return self.statement_timeout + self.answer_margin
 
 
 # Transaction-scoped (is_local = true), so that a transaction pooler such as pgbouncer may stand
 # between. Sent in one flush with the transaction's first statement.
 # Every statement has an index to go by; while the tables have no statistics the planner would
 # rather scan them, and a prepared statement keeps such a plan while they grow.
+# The server, too, is to notice within half a minute that its client is gone without a word: until
+# then it keeps the transaction's locks.
 LIMITS = """
 SELECT set_config('statement_timeout', %(statement)s, true),
        set_config('lock_timeout', %(lock)s, true),
        set_config('idle_in_transaction_session_timeout', %(statement)s, true),
+       set_config('tcp_keepalives_idle', '10', true),
+       set_config('tcp_keepalives_interval', '5', true),
+       set_config('tcp_keepalives_count', '3', true),
        set_config('enable_seqscan', 'off', true)
 """
 # Each hot statement has one good plan (a test reads it), while left to itself Postgres plans them
-# anew every time.
-HOT_LIMITS = f"{LIMITS.rstrip()}, set_config('plan_cache_mode', 'force_generic_plan', true)"
+# anew every time. A transaction without BEGIN is never idle to Postgres, however long its client
+# says nothing; since version 17 there is a limit for all of it.
+HOT_LIMITS = f"""{LIMITS.rstrip()},
+       set_config('plan_cache_mode', 'force_generic_plan', true),
+       CASE WHEN current_setting('server_version_num')::integer >= 170000
+            THEN set_config('transaction_timeout', %(transaction)s, true) END
+"""
+LONGEST_TRANSACTION = 4
+"""How many of its longest answers a hot transaction may take."""
 TENANT = "SELECT set_config('app.current_tenant', %(tenant)s, true)"
 TENANTS = "SELECT set_config('app.current_tenants', %(tenants)s::text[]::text, true)"
 
 
 class Database:
-    """A pool of connections. Every method raises DatabaseUnavailable or RecordRefused."""
+    """A pool of connections. Every method raises DatabaseUnavailable or RecordRefused.
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], limits: DatabaseLimits) -> None:
+    None waits for the server longer than `DatabaseLimits.longest_answer` at a time: a connection
+    over which nothing comes any more is broken off and replaced.
+    """
+
+    def __init__(
+        self, pool: AsyncConnectionPool[BoundedConnection], limits: DatabaseLimits
+    ) -> None:
         self._pool = pool
         self._limits: Parameters = {
             "statement": _milliseconds(limits.statement_timeout),
             "lock": _milliseconds(limits.lock_timeout),
+            "transaction": _milliseconds(limits.longest_answer * LONGEST_TRANSACTION),
         }
 
     @asynccontextmanager
@@ -138,8 +169,14 @@ async def _bind(connection: Connection, tenant: str | Collection[str]) -> None:
 @asynccontextmanager
 async def open_database(url: str, limits: DatabaseLimits) -> AsyncGenerator[Database]:
     """A pool for `url`; opens without waiting for the server, closes at the end."""
-    pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+
+    async def bound(connection: BoundedConnection) -> None:
+        connection.longest_answer = limits.longest_answer
+
+    pool: AsyncConnectionPool[BoundedConnection] = AsyncConnectionPool(
         url,
+        connection_class=BoundedConnection,
+        configure=bound,
         min_size=1,
         max_size=limits.connections,
         timeout=limits.connect_timeout.total_seconds(),
@@ -148,8 +185,7 @@ async def open_database(url: str, limits: DatabaseLimits) -> AsyncGenerator[Data
         kwargs={
             "autocommit": True,
             "row_factory": tuple_row,
-            "connect_timeout": int(limits.connect_timeout.total_seconds()),
-            "application_name": "pointsman",
+            **connection_options(url, "pointsman", limits.connect_timeout),
         },
         open=False,
     )

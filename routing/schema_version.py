@@ -11,18 +11,20 @@ docs/upgrading.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg
 from psycopg import sql
 
+from routing.connections import BoundedConnection, connection_options
 from routing.faults import SchemaMismatch
 
 VERSION_TABLE: Final = "pointsman_schema_version"
 SCRIPTS: Final = Path(__file__).parent / "migrations" / "versions"
-CONNECT_SECONDS: Final = 10
+CONNECT_WITHIN: Final = timedelta(seconds=10)
+ANSWERS_WITHIN: Final = timedelta(seconds=10)
 
 # Before that one there was no release: no program of an earlier version is in use.
 FIRST_SERVED: Final = "0006"
@@ -48,16 +50,21 @@ class SchemaStanding:
         return cls(str(row[0]["version_num"]), row[0].get("serves_from"))
 
 
-def check(database_url: str) -> str:
+async def check(database_url: str) -> str:
     """The database's version; raises SchemaMismatch unless this program works with it.
 
-    Raises psycopg's OperationalError when the database is unreachable.
+    Raises psycopg's OperationalError when the database cannot be reached, or does not answer.
     """
-    with psycopg.connect(database_url, connect_timeout=CONNECT_SECONDS) as connection:
-        found = connection.execute("SELECT to_regclass(%s)", (VERSION_TABLE,)).fetchone()
+    async with await BoundedConnection.connect(
+        database_url, **connection_options(database_url, "pointsman", CONNECT_WITHIN)
+    ) as connection:
+        connection.longest_answer = ANSWERS_WITHIN
+        cursor = await connection.execute("SELECT to_regclass(%s)", (VERSION_TABLE,))
+        found = await cursor.fetchone()
         row = None
         if found is not None and found[0] is not None:
-            row = connection.execute(sql.SQL(STANDING)).fetchone()
+            cursor = await connection.execute(sql.SQL(STANDING))
+            row = await cursor.fetchone()
     return verify(SchemaStanding.of_row(row))
 
 

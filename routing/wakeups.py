@@ -14,6 +14,7 @@ from typing import Final
 import psycopg
 import structlog
 
+from routing.connections import BoundedConnection, connection_options
 from routing.database import Database
 from routing.faults import RoutingError
 from routing.gate import Backoff
@@ -25,7 +26,9 @@ CHANNEL: Final = "pointsman_deliveries"
 NOTIFY: Final = f"NOTIFY {CHANNEL}"
 LISTEN: Final = f"LISTEN {CHANNEL}"
 LISTENS: Final = timedelta(seconds=15)
-"""How long it listens before it comes by."""
+"""How long it listens before it asks whether the server is still there."""
+ANSWERS_WITHIN: Final = timedelta(seconds=5)
+STILL_THERE: Final = "SELECT 1"
 
 
 class RemoteDispatcher:
@@ -61,24 +64,32 @@ async def listen(
     wake: Callable[[], None],
     backoff: Backoff,
     come_by: Callable[[], None] = lambda: None,
+    *,
+    listens: timedelta = LISTENS,
+    answers_within: timedelta = ANSWERS_WITHIN,
 ) -> None:
     """Call `wake` at every notification, until cancelled; reconnects by itself.
 
-    `come_by` is called at least every LISTENS, and before every try to connect.
+    `come_by` is called at least every `listens`, and before every try to connect.
     """
     failures = 0
     while True:
         come_by()
         try:
-            async with await psycopg.AsyncConnection.connect(
-                database_url, autocommit=True, application_name="pointsman-wakeups"
+            async with await BoundedConnection.connect(
+                database_url,
+                autocommit=True,
+                **connection_options(database_url, "pointsman-wakeups"),
             ) as connection:
+                connection.longest_answer = answers_within
                 await connection.execute(LISTEN)
                 failures = 0
                 wake()
                 while True:
-                    async for _ in connection.notifies(timeout=LISTENS.total_seconds()):
+                    async for _ in connection.notifies(timeout=listens.total_seconds()):
                         wake()
+                    # A connection over which nothing comes looks like one that has nothing to say.
+                    await connection.execute(STILL_THERE)
                     come_by()
         except (psycopg.Error, OSError):
             # Only logged by the pool's users: this one has a substitute, the deliverers' own look.

@@ -32,6 +32,8 @@ class _Link:
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self._writers = (client, server)
         self.swallows_commit = False
+        self.is_lost = False
+        """Bytes of it were swallowed: nothing passes any more, in either direction."""
         self._in_transaction = False
         """Within a transaction that began with BEGIN, as the server said last."""
 
@@ -55,20 +57,27 @@ class Proxy:
 
     def __init__(self, upstream: int) -> None:
         self._upstream = upstream
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._swallowing = False
         self._links: set[_Link] = set()
         self._cuts_left = 0
         self._cut_where = CommitCut.BEFORE
         self._shut = False
         self.delay_seconds = 0.0
         self.port = 0
+        self.swallowed = 0
+        """Bytes that were taken in and not passed on."""
+        self.closed = 0
+        """Connections that are over."""
         self.refused = 0
         """Connections that were tried while it was shut."""
 
     def black_hole(self) -> None:
-        """Keep connections open, accept new ones, and pass nothing on."""
-        self._flowing.clear()
+        """Keep connections open, accept new ones, take in all that is sent, and pass nothing on.
+
+        A connection of which anything is swallowed stays so, as behind a firewall that forgot it:
+        TCP never goes on behind a gap.
+        """
+        self._swallowing = True
 
     def shut(self) -> None:
         """Reset every connection, and every new one, as when nothing listens any more."""
@@ -76,10 +85,10 @@ class Proxy:
         self.cut_all()
 
     def heal(self) -> None:
-        """Pass on what was held back, and everything from now on."""
+        """Pass everything on from now on; what was swallowed is lost, with its connection."""
         self._shut = False
         self.delay_seconds = 0.0
-        self._flowing.set()
+        self._swallowing = False
 
     def cut_all(self) -> None:
         """Reset every connection; new ones are welcome."""
@@ -114,10 +123,12 @@ class Proxy:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._links.discard(link)
+            self.closed += 1
+            # First: what follows may be cancelled.
+            link.cut()
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            link.cut()
 
     async def _pump_to_server(
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -128,7 +139,7 @@ class Proxy:
                 if self._cut_where is CommitCut.BEFORE:
                     return
                 link.swallows_commit = True
-            await self._pass_on(data, writer)
+            await self._pass_on(link, data, writer)
 
     async def _pump_to_client(
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -137,12 +148,15 @@ class Proxy:
             if link.swallows_commit and READY + b"I" in data:
                 return
             link.heard(data)
-            await self._pass_on(data, writer)
+            await self._pass_on(link, data, writer)
 
-    async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> None:
-        await self._flowing.wait()
+    async def _pass_on(self, link: _Link, data: bytes, writer: asyncio.StreamWriter) -> None:
         if self.delay_seconds:
             await asyncio.sleep(self.delay_seconds)
+        link.is_lost |= self._swallowing
+        if link.is_lost:
+            self.swallowed += len(data)
+            return
         writer.write(data)
         await writer.drain()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def test_a_fresh_database_is_brought_to_the_newest_version(empty_url: str) -> No
     versions = migrate(empty_url)
 
     assert versions == (None, newest_version())
-    assert check(empty_url) == newest_version()
+    assert asyncio.run(check(empty_url)) == newest_version()
 
 
 def test_a_second_migration_changes_nothing(empty_url: str) -> None:
@@ -79,7 +80,7 @@ def test_a_newer_database_is_refused_and_left_as_it_is(empty_url: str) -> None:
     migrate(empty_url)
     _set_version(empty_url, "9999")
 
-    for attempt in (migrate, check):
+    for attempt in (migrate, lambda url: asyncio.run(check(url))):
         with pytest.raises(SchemaMismatch, match=r"9999.*install a newer Pointsman"):
             attempt(empty_url)
 
@@ -88,7 +89,7 @@ def test_a_newer_database_is_refused_and_left_as_it_is(empty_url: str) -> None:
 
 def test_an_unmigrated_database_is_named_with_the_command_that_helps(empty_url: str) -> None:
     with pytest.raises(SchemaMismatch, match="run `pointsman migrate`"):
-        check(empty_url)
+        asyncio.run(check(empty_url))
 
 
 async def test_the_service_verifies_the_schema_that_it_finds(empty_url: str) -> None:

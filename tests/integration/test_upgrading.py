@@ -85,11 +85,11 @@ def test_both_releases_work_on_the_schema_between_them(
     empty_url: str, next_release: pytest.MonkeyPatch
 ) -> None:
     after = migrate(empty_url)[1]
-    worked_with = [check(empty_url)]
+    worked_with = [asyncio.run(check(empty_url))]
 
     next_release.undo()
     _forget_versions()
-    worked_with.append(check(empty_url))
+    worked_with.append(asyncio.run(check(empty_url)))
 
     assert after == "9001"
     assert worked_with == ["9001", "9001"]
@@ -106,14 +106,14 @@ def test_what_only_the_older_release_uses_is_taken_away_on_request_alone(
     migrate(empty_url)
 
     contracted = migrate(empty_url, contract=True)
-    worked_with = check(empty_url)
+    worked_with = asyncio.run(check(empty_url))
     next_release.undo()
     _forget_versions()
 
     assert contracted == ("9001", "9002")
     assert worked_with == "9002"
     with pytest.raises(SchemaMismatch, match=r"9002.*install a newer Pointsman"):
-        check(empty_url)
+        asyncio.run(check(empty_url))
     with pytest.raises(SchemaMismatch, match=r"9002.*install a newer Pointsman"):
         migrate(empty_url)
 
@@ -124,7 +124,7 @@ def test_a_program_refuses_the_schema_of_the_release_before_and_names_the_remedy
     _migrate_to(empty_url, versions()[-2])
 
     with pytest.raises(SchemaMismatch, match=r"needs .*: run `pointsman migrate`"):
-        check(empty_url)
+        asyncio.run(check(empty_url))
 
     assert migrate(empty_url) == (versions()[-2], newest_version())
 

@@ -23,7 +23,6 @@ def with_database(work: Callable[[Database, Settings], Awaitable[Answer]]) -> An
     from routing.schema_version import check
 
     url = settings.database_url.get_secret_value()
-    check(url)
     limits = DatabaseLimits(
         connections=2,
         statement_timeout=settings.statement_timeout,
@@ -31,6 +30,7 @@ def with_database(work: Callable[[Database, Settings], Awaitable[Answer]]) -> An
     )
 
     async def ask() -> Answer:
+        await check(url)
         async with open_database(url, limits) as database:
             return await work(database, settings)
 

@@ -30,7 +30,6 @@ def ask_database(question: Callable[..., Awaitable[Answer]]) -> Answer:
     from routing.schema_version import check
 
     url = settings.database_url.get_secret_value()
-    check(url)
     limits = DatabaseLimits(
         connections=1,
         statement_timeout=settings.statement_timeout,
@@ -38,6 +37,7 @@ def ask_database(question: Callable[..., Awaitable[Answer]]) -> Answer:
     )
 
     async def ask() -> Answer:
+        await check(url)
         async with open_database(url, limits) as database, database.transaction() as connection:
             return await question(connection)
 

@@ -80,7 +80,7 @@ async def _streams(settings: Settings) -> list[dict[str, Any]]:
 async def _tables(settings: Settings) -> dict[str, Any]:
     url = settings.database_url.get_secret_value()
     # A pool would try again and again where one connection is refused, and only say that it waited.
-    await asyncio.to_thread(check, url)
+    await check(url)
     limits = DatabaseLimits(connections=1, connect_timeout=PATIENCE)
     async with open_database(url, limits) as database:
         return asdict(await measure_backlog(database))
