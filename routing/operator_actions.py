@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +15,19 @@ INSERT INTO workflow_operator_actions
     (tenant_id, action_id, actor, action, target_kind, target_id, reason, detail, at)
 VALUES (%(tenant)s, %(action_id)s, %(actor)s, %(action)s, %(target_kind)s, %(target_id)s,
         %(reason)s, %(detail)s::jsonb, statement_timestamp())
+"""
+
+
+# Index: the primary key, in both.
+FINISH_ACTIONS: Final = """
+UPDATE workflow_operator_actions AS actions SET detail = %(detail)s::jsonb
+FROM unnest(%(tenants)s::text[], %(action_ids)s::text[]) AS given (tenant_id, action_id)
+WHERE (actions.tenant_id, actions.action_id) = (given.tenant_id, given.action_id)
+"""
+TAKE_BACK_ACTIONS: Final = """
+DELETE FROM workflow_operator_actions AS actions
+USING unnest(%(tenants)s::text[], %(action_ids)s::text[]) AS given (tenant_id, action_id)
+WHERE (actions.tenant_id, actions.action_id) = (given.tenant_id, given.action_id)
 """
 
 
@@ -53,10 +66,27 @@ async def record_action(connection: Connection, action: OperatorAction) -> str:
     return action_id
 
 
-async def begin_auditing(connection: Connection) -> None:
-    """Return once the transaction can write actions down: before what no rollback undoes.
+async def record_actions(
+    connection: Connection, actions: Sequence[OperatorAction]
+) -> Sequence[str]:
+    """Write several actions down; their ids, in order."""
+    return [await record_action(connection, action) for action in actions]
 
-    Raises what the database raises.
-    """
-    cursor = await connection.execute("SELECT FROM workflow_operator_actions LIMIT 0")
-    await cursor.fetchall()
+
+async def finish_actions(
+    connection: Connection, keys: Sequence[tuple[str, str]], detail: Mapping[str, Any]
+) -> None:
+    """Say of actions (tenant, action id) that were begun how they ended."""
+    await connection.execute(FINISH_ACTIONS, {**_keys(keys), "detail": json.dumps(dict(detail))})
+
+
+async def take_back_actions(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Remove actions (tenant, action id) that were begun and did nothing."""
+    await connection.execute(TAKE_BACK_ACTIONS, _keys(keys))
+
+
+def _keys(keys: Sequence[tuple[str, str]]) -> dict[str, object]:
+    return {
+        "tenants": [tenant for tenant, _ in keys],
+        "action_ids": [action_id for _, action_id in keys],
+    }

@@ -241,11 +241,18 @@ async def test_an_operator_requeues_what_was_poison_and_it_is_recorded(
     assert ["unknown", {"base64": "/wAgbm8gdGV4dA=="}] in shown["fields"]
     row = one_row(database_url, "SELECT outcome, entry_id FROM workflow_runtime_events")
     assert row == ("no_wait", requeued["entry_id"])
+    audit = "SELECT action, tenant_id, target_id, detail ->> 'entry_id'"
+    assert one_row(database_url, f"{audit} FROM workflow_operator_actions") == (
+        "requeue",
+        listed["tenant"],
+        listed["letter"],
+        requeued["entry_id"],
+    )
     assert pointsman("dlq", "list", "--json").records == []
 
 
 async def test_letters_are_purged_only_when_named_or_with_yes(
-    pointsman: Pointsman, redis: Redis, redis_url: str, stream_name: str
+    pointsman: Pointsman, redis: Redis, redis_url: str, database_url: str, stream_name: str
 ) -> None:
     for _ in range(3):
         await set_aside(redis_url, stream_name, {b"a": b"b"})
@@ -254,8 +261,11 @@ async def test_letters_are_purged_only_when_named_or_with_yes(
     unsaid = pointsman("dlq", "purge")
     named = pointsman("dlq", "purge", first)
     gone = pointsman("dlq", "purge", first)
-    everything = pointsman("dlq", "purge", "--yes", "--json")
+    everything = pointsman("dlq", "purge", "--yes", "--json", "--reason", "tidied up")
 
+    audit = "SELECT count(*), count(DISTINCT target_id), max(reason), max(detail ->> 'state')"
+    row = one_row(database_url, f"{audit} FROM workflow_operator_actions WHERE action = 'purge'")
+    assert row == (3, 3, "tidied up", None)
     assert unsaid.exit_code == 2
     assert named.output == "purged 1 dead letter\n"
     assert (gone.exit_code, gone.errors) == (1, "pointsman: 1 of them were not there\n")

@@ -12,13 +12,14 @@ from ingress.dead_letter_desk import LetterUnusable
 from ingress.entry import StreamName
 from ingress.envelope import decode, raw_bytes
 from ingress.letter import DeadLetter
-from routing.operator_actions import OperatorAction, begin_auditing, record_action
+from worker import dead_letter_acts
 from worker.api.answers import ONE, READING, LetterPage, Requeued, documented
 from worker.api.authentication import Operator, PartsOf, Reader
 from worker.api.cursors import cursor_text, damaged_cursor, read_cursor
 from worker.api.parts import Parts
 from worker.api.problems import Problem
 from worker.api.reading import OneTenant, PageParameters, Tenant, Text, answer, not_found
+from worker.dead_letter_acts import Actor, requeue
 from worker.streams_read import stream_names
 
 router = APIRouter(tags=["dead letters"])
@@ -92,39 +93,26 @@ async def requeue_letter(
     reach = caller.reach_of_object(wanted.tenant)
     if letter is None or not (reach is None or tenant in reach):
         raise not_found("dead letter")
-    async with parts.reading([tenant] if tenant else None) as connection:
-        await begin_auditing(connection)
-        entry_id = await _put_back(parts, stream, letter_id)
-        action = OperatorAction(
-            tenant=tenant or "",
-            actor=caller.actor,
-            action="requeue",
-            target_kind="dead_letter",
-            target_id=letter_id,
-            reason=wanted.reason,
-            detail={"stream": stream, "entry_id": entry_id},
-        )
-        action_id = await record_action(connection, action)
-    return answer({"letter_id": letter_id, "entry_id": entry_id, "action_id": action_id})
-
-
-async def _put_back(parts: Parts, stream: StreamName, letter_id: str) -> str:
+    actor = Actor(caller.actor, wanted.reason)
     try:
-        entry_id = await parts.dead_letters.requeue(stream, letter_id)
+        done = await requeue(parts.database, parts.dead_letters, letter, tenant, actor)
     except LetterUnusable as error:
         raise Problem(
             HTTPStatus.CONFLICT,
             str(error),
             fix="publish the event anew from the fields shown, then `pointsman dlq purge` it",
         ) from None
-    if entry_id is None:
+    if done is None:
         raise not_found("dead letter")
-    return entry_id
+    return answer({"letter_id": letter_id, "entry_id": done.entry_id, "action_id": done.action_id})
 
 
 def tenant_of(parts: Parts, letter: DeadLetter) -> str | None:
-    """Whose event it is, as decoding says; None when it does not tell."""
-    return decode(letter.fields, max_bytes=parts.settings.max_entry_bytes).tenant
+    """Whose letter it is; None when that cannot be read."""
+    settings = parts.settings
+    return dead_letter_acts.tenant_of(
+        letter, bound_to=settings.stream_tenant, max_bytes=settings.max_entry_bytes
+    )
 
 
 def _shown(parts: Parts, letter: DeadLetter) -> dict[str, Any]:
@@ -133,7 +121,7 @@ def _shown(parts: Parts, letter: DeadLetter) -> dict[str, Any]:
         "letter_id": letter.letter_id,
         "stream": letter.stream,
         "entry_id": letter.entry_id,
-        "tenant": decoded.tenant,
+        "tenant": tenant_of(parts, letter),
         "event_id": decoded.event_id,
         "name": getattr(decoded, "name", None) or getattr(decoded, "event_name", None),
         "reason": letter.reason,

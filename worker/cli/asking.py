@@ -18,23 +18,26 @@ Answer = TypeVar("Answer")
 
 def with_database(work: Callable[[Database, Settings], Awaitable[Answer]]) -> Answer:
     """What `work(database, settings)` answers; raises SchemaMismatch before it, if need be."""
+    return asyncio.run(with_open_database(work))
+
+
+async def with_open_database(
+    work: Callable[[Database, Settings], Awaitable[Answer]],
+) -> Answer:
+    """As `with_database`, within a loop that runs already."""
     settings = settings_with_warnings()
     from routing.database import DatabaseLimits, open_database
     from routing.schema_version import check
 
     url = settings.database_url.get_secret_value()
+    await check(url)
     limits = DatabaseLimits(
         connections=2,
         statement_timeout=settings.statement_timeout,
         lock_timeout=settings.lock_timeout,
     )
-
-    async def ask() -> Answer:
-        await check(url)
-        async with open_database(url, limits) as database:
-            return await work(database, settings)
-
-    return asyncio.run(ask())
+    async with open_database(url, limits) as database:
+        return await work(database, settings)
 
 
 def actor() -> str:

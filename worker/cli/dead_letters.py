@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,14 +15,17 @@ import typer
 
 from ingress.entry import EntryId, StreamName
 from ingress.letter import DeadLetter
+from worker.cli.asking import actor, with_open_database
 from worker.cli.failures import CommandFailed
 from worker.cli.hiding import fields_without_secrets, redaction
 from worker.cli.printing import clock, console, print_json, print_table, printable
 from worker.cli.reading import settings_with_warnings
+from worker.settings import Settings
 from worker.streams_read import stream_names
 
 if TYPE_CHECKING:  # imported on use, like every client library
     from ingress.dead_letter_desk import DeadLetterDesk
+    from routing.database import Database
 
 Answer = TypeVar("Answer")
 
@@ -37,6 +40,7 @@ Stream = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 All = Annotated[bool, typer.Option("--all", help="Every dead letter that is there now.")]
+Why = Annotated[str | None, typer.Option("--reason", help="Stands in the audit beside who did it.")]
 
 
 @dlq_app.callback()
@@ -91,16 +95,20 @@ def show_command(
 
 @dlq_app.command("requeue")
 def requeue_command(
-    ids: Ids = None, stream: Stream = None, everything: All = False, as_json: AsJson = False
+    ids: Ids = None,
+    stream: Stream = None,
+    everything: All = False,
+    why: Why = None,
+    as_json: AsJson = False,
 ) -> None:
     """Put entries back behind their stream, with exactly their original fields."""
     wanted = _wanted(ids, everything, "--all")
 
     async def requeue(desk: DeadLetterDesk, of: StreamName) -> list[_PutBack]:
-        letters = [await _found(desk, of, letter_id) for letter_id in wanted]
-        if everything:
-            letters = [letter async for letter in desk.walk(of)]
-        return [await _put_back(desk, of, letter.letter_id) for letter in letters]
+        letters = await _chosen(desk, of, wanted, everything=everything)
+        return await with_open_database(
+            lambda database, settings: _all_put_back(database, settings, desk, letters, why)
+        )
 
     for back in _at_desk(stream, requeue):
         if as_json:
@@ -114,29 +122,85 @@ def purge_command(
     ids: Ids = None,
     stream: Stream = None,
     yes: Annotated[bool, typer.Option("--yes", help="Drop every dead letter there is.")] = False,
+    why: Why = None,
     as_json: AsJson = False,
 ) -> None:
     """Drop dead letters for good: those named, or all of them with `--yes`."""
     wanted = _wanted(ids, yes, "--yes")
 
-    async def purge(desk: DeadLetterDesk, of: StreamName) -> int:
-        chosen = [letter.letter_id async for letter in desk.walk(of)] if yes else wanted
-        return await desk.purge(of, chosen)
+    async def purged(desk: DeadLetterDesk, of: StreamName) -> tuple[int, int]:
+        found = [letter async for letter in desk.walk(of) if yes or letter.letter_id in wanted]
+        if not found:
+            return 0, len(wanted)
+        count = await with_open_database(
+            lambda database, settings: _purged(database, settings, desk, found, why)
+        )
+        return count, len(wanted) - count
 
-    count = _at_desk(stream, purge)
+    count, missing = _at_desk(stream, purged)
     if as_json:
         print_json({"purged": count})
     else:
         print(f"purged {count} dead letter{'' if count == 1 else 's'}")
-    if count < len(wanted):
-        raise CommandFailed(f"{len(wanted) - count} of them were not there")
+    if missing > 0:
+        raise CommandFailed(f"{missing} of them were not there")
 
 
 @dataclass(frozen=True, slots=True)
 class _PutBack:
     letter: EntryId
     stream: StreamName
-    entry_id: EntryId
+    entry_id: str
+
+
+async def _chosen(
+    desk: DeadLetterDesk, of: StreamName, wanted: Sequence[EntryId], *, everything: bool
+) -> list[DeadLetter]:
+    if everything:
+        return [letter async for letter in desk.walk(of)]
+    return [await _found(desk, of, letter_id) for letter_id in wanted]
+
+
+async def _all_put_back(
+    database: Database,
+    settings: Settings,
+    desk: DeadLetterDesk,
+    letters: Sequence[DeadLetter],
+    why: str | None,
+) -> list[_PutBack]:
+    from ingress.dead_letter_desk import LetterUnusable
+    from worker.dead_letter_acts import Actor, requeue
+
+    done: list[_PutBack] = []
+    for letter in letters:
+        tenant = _tenant(settings, letter)
+        try:
+            put_back = await requeue(database, desk, letter, tenant, Actor(actor(), why))
+        except LetterUnusable as error:
+            raise CommandFailed(str(error)) from error
+        if put_back is None:
+            raise CommandFailed(f"dead letter {letter.letter_id} is gone: somebody was faster")
+        done.append(_PutBack(letter.letter_id, letter.stream, put_back.entry_id))
+    return done
+
+
+async def _purged(
+    database: Database,
+    settings: Settings,
+    desk: DeadLetterDesk,
+    letters: Sequence[DeadLetter],
+    why: str | None,
+) -> int:
+    from worker.dead_letter_acts import Actor, purge
+
+    chosen = [(letter, _tenant(settings, letter)) for letter in letters]
+    return await purge(database, desk, chosen, Actor(actor(), why))
+
+
+def _tenant(settings: Settings, letter: DeadLetter) -> str | None:
+    from worker.dead_letter_acts import tenant_of
+
+    return tenant_of(letter, bound_to=settings.stream_tenant, max_bytes=settings.max_entry_bytes)
 
 
 def _at_desk(
@@ -165,18 +229,6 @@ async def _found(desk: DeadLetterDesk, stream: StreamName, letter_id: EntryId) -
     if letter is None:
         raise CommandFailed(f"there is no dead letter {letter_id}")
     return letter
-
-
-async def _put_back(desk: DeadLetterDesk, stream: StreamName, letter_id: EntryId) -> _PutBack:
-    from ingress.dead_letter_desk import LetterUnusable
-
-    try:
-        entry_id = await desk.requeue(stream, letter_id)
-    except LetterUnusable as error:
-        raise CommandFailed(str(error)) from error
-    if entry_id is None:
-        raise CommandFailed(f"dead letter {letter_id} is gone: somebody was faster")
-    return _PutBack(letter_id, stream, entry_id)
 
 
 def _wanted(ids: list[str] | None, everything: bool, option: str) -> list[EntryId]:

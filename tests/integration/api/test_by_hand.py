@@ -12,7 +12,7 @@ from ingress.backlog import StreamBacklog, StreamsUnavailable
 from ingress.dead_letter_desk import LettersUnavailable, LetterUnusable
 from ingress.entry import EntryId, StreamName
 from ingress.letter import DeadLetter
-from routing.database import Database
+from routing.database import Database, DatabaseLimits, open_database
 from routing.tokens import Scope
 from tests.builders import a_wait
 from tests.integration.api.caller import Api, FakeDeadLetters, open_api
@@ -80,6 +80,52 @@ async def test_what_cannot_be_put_back_leaves_no_trace_and_says_why(database: Da
     assert "4000 fields" in refused.json()["title"] + refused.json()["detail"]
     assert "purge" in refused.json()["fix"]
     assert await actions(database) == []
+
+
+class LettersThatLook(FakeDeadLetters):
+    """Letters that look at the audit while one is put back."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__([LETTER])
+        self._database = database
+        self.seen: list[tuple[Any, ...]] = []
+
+    async def requeue(self, stream: StreamName, letter_id: str) -> str | None:
+        self.seen = await actions(self._database)
+        return await super().requeue(stream, letter_id)
+
+
+async def test_an_act_is_written_down_before_it_begins_and_no_transaction_is_held_over_it(
+    database_url: str,
+) -> None:
+    # With one connection in all, a transaction that is held would keep the look from its own.
+    async with open_database(database_url, DatabaseLimits(connections=1)) as database:
+        letters = LettersThatLook(database)
+        async with open_api(database, letters) as api:
+            caller = await api.caller(Scope.OPERATE)
+            answered = await caller.post("/v1/dlq/5-0/requeue?reason=mended")
+        after = await actions(database)
+
+    assert answered.status_code == 200
+    assert letters.seen == [("requeue", "5-0", None)]
+    assert after == [("requeue", "5-0", answered.json()["entry_id"])]
+
+
+async def test_a_letter_of_a_stream_bound_to_a_tenant_is_that_tenants(
+    database: Database,
+) -> None:
+    async with open_api(database, FakeDeadLetters([LETTER]), stream_tenant="globex") as api:
+        named = await api.caller(Scope.OPERATE, tenants=["acme"], name="named by the entry")
+        bound = await api.caller(Scope.OPERATE, tenants=["globex"], name="bound")
+
+        answers = [
+            (await named.get("/v1/dlq")).json()["letters"],
+            [letter["tenant"] for letter in (await bound.get("/v1/dlq")).json()["letters"]],
+            (await named.post("/v1/dlq/5-0/requeue?reason=r")).status_code,
+            (await bound.post("/v1/dlq/5-0/requeue?reason=r")).status_code,
+        ]
+
+    assert answers == [[], ["globex"], 404, 200]
 
 
 async def test_a_wait_is_closed_and_written_down_together(api: Api) -> None:
