@@ -12,11 +12,12 @@ CLAIM_LOCK: Final = 0x636C61696D
 # Takes over pending deliveries that are due: never sent, to be tried again, or left by a process
 # that died. The tenants with pending rows are found by skipping through the index
 # workflow_event_deliveries_due, and each gets an equal share: a backlog of one holds up no other.
-# A delivery is passed over while an earlier one of its workflow (index
-# workflow_event_deliveries_in_order) is not due or comes later in the order of claiming; the
-# interval of nothing keeps the planner from looking for that one by due_at, and OFFSET 0 from
-# looking for those of all rows at once. A lease that ran out counts as an attempt: its owner may
-# have sent the signal before it died.
+# Order: a workflow is entered by its oldest pending delivery alone (index
+# workflow_event_deliveries_in_order), and what stands behind that one comes along only up to the
+# first that is not due, or that another transaction has locked at this moment. So nothing is
+# claimed before what was recorded earlier for its workflow is claimed, too. OFFSET 0 keeps the
+# planner from looking for the earlier ones of all rows at once. A lease that ran out counts as an
+# attempt: its owner may have sent the signal before it died.
 CLAIM_DELIVERIES: Final = """
 WITH RECURSIVE tenants (tenant_id) AS (
     (SELECT tenant_id FROM workflow_event_deliveries WHERE status = 'pending'
@@ -26,34 +27,56 @@ WITH RECURSIVE tenants (tenant_id) AS (
             WHERE d.status = 'pending' AND d.tenant_id > t.tenant_id
             ORDER BY d.tenant_id LIMIT 1)
     FROM tenants AS t WHERE t.tenant_id IS NOT NULL
-), due AS MATERIALIZED (
-    SELECT d.* FROM tenants AS t CROSS JOIN LATERAL (
-        SELECT tenant_id, event_id, wait_id FROM workflow_event_deliveries AS d
+), oldest AS MATERIALIZED (
+    SELECT o.* FROM tenants AS t CROSS JOIN LATERAL (
+        SELECT tenant_id, workflow_id FROM workflow_event_deliveries AS d
         WHERE d.tenant_id = t.tenant_id AND d.status = 'pending'
           AND d.due_at <= statement_timestamp()
           AND NOT EXISTS (
             SELECT FROM workflow_event_deliveries AS earlier
             WHERE earlier.tenant_id = d.tenant_id AND earlier.workflow_id = d.workflow_id
               AND earlier.status = 'pending' AND earlier.position < d.position
-              AND (earlier.due_at + interval '0', earlier.position) > (d.due_at, d.position)
             OFFSET 0)
         ORDER BY d.due_at, d.position LIMIT %(per_tenant)s
-        FOR UPDATE SKIP LOCKED
-    ) AS d
+    ) AS o
     WHERE t.tenant_id IS NOT NULL
     LIMIT %(count)s
+), unbroken AS MATERIALIZED (
+    SELECT w.* FROM oldest AS o CROSS JOIN LATERAL (
+        SELECT line.*, bool_or(due_at > statement_timestamp()) OVER (ORDER BY position) AS broken
+        FROM (
+            SELECT tenant_id, event_id, wait_id, workflow_id, position, due_at
+            FROM workflow_event_deliveries
+            WHERE tenant_id = o.tenant_id AND workflow_id = o.workflow_id AND status = 'pending'
+            ORDER BY position
+            LIMIT (SELECT ceil(%(count)s::numeric / count(*))::bigint FROM oldest)
+        ) AS line
+    ) AS w
+    WHERE NOT w.broken
+    LIMIT %(count)s
+), locked AS MATERIALIZED (
+    SELECT d.tenant_id, d.event_id, d.wait_id
+    FROM unbroken AS u JOIN workflow_event_deliveries AS d USING (tenant_id, event_id, wait_id)
+    WHERE d.status = 'pending' AND d.due_at <= statement_timestamp()
+    FOR UPDATE OF d SKIP LOCKED
 ), claimed AS (
     UPDATE workflow_event_deliveries AS d
     SET lease_owner = %(owner)s, due_at = statement_timestamp() + %(lease)s::interval,
         attempts = d.attempts + (d.lease_owner IS NOT NULL)::integer
-    FROM due WHERE d.tenant_id = due.tenant_id AND d.event_id = due.event_id
-      AND d.wait_id = due.wait_id
+    FROM (
+        SELECT u.tenant_id, u.event_id, u.wait_id, bool_and(l.event_id IS NOT NULL)
+            OVER (PARTITION BY u.tenant_id, u.workflow_id ORDER BY u.position) AS held
+        FROM unbroken AS u LEFT JOIN locked AS l USING (tenant_id, event_id, wait_id)
+    ) AS line
+    WHERE line.held AND d.tenant_id = line.tenant_id AND d.event_id = line.event_id
+      AND d.wait_id = line.wait_id
     RETURNING d.tenant_id, d.event_id, d.wait_id, d.workflow_id, d.signal_name,
               d.correlation_key, d.created_at, d.attempts, d.position
 )
 SELECT c.tenant_id, c.event_id, c.wait_id, e.event_name, c.correlation_key, c.workflow_id,
        c.signal_name, e.payload, e.received_at, c.created_at, c.attempts,
-       e.context ->> 'traceparent', e.context ->> 'tracestate'
+       e.context ->> 'traceparent', e.context ->> 'tracestate', c.position,
+       lag(c.position) OVER (PARTITION BY c.tenant_id, c.workflow_id ORDER BY c.position)
 FROM claimed AS c JOIN workflow_runtime_events AS e USING (tenant_id, event_id)
 ORDER BY c.position
 """

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from time import monotonic
 from typing import Any
 
 from correlation.closing import Closing
@@ -68,6 +69,7 @@ class DeliveryStore:
             if row is None or not row[0]:
                 return []
             await connection.execute(PLAN_ANEW)
+            leased_at = monotonic()
             cursor = await connection.execute(
                 CLAIM_DELIVERIES,
                 {
@@ -77,7 +79,9 @@ class DeliveryStore:
                     "lease": self.lease,
                 },
             )
-            return [Delivery(*found) for found in await cursor.fetchall()]
+            return [
+                replace(Delivery(*found), leased_at=leased_at) for found in await cursor.fetchall()
+            ]
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         """Write back a batch; returns those that are dead now.

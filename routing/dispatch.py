@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
-from typing import Final, Protocol, TypeAlias, assert_never
+from typing import Final, Protocol, assert_never
 
 import structlog
 
@@ -22,18 +22,15 @@ from routing.delivery_store import DeliveryStatus, Settlement
 from routing.faults import RoutingError
 from routing.gate import Backoff, Gate
 from routing.incoming import Delivery
+from routing.line import Line, Target, target_of
 from routing.signalling import Delivered, Refused, Signaller, SignalResult, TryAgain
 from routing.write_back import WriteBack
 
 log = structlog.get_logger(__name__)
 
-HELD_FOR: Final = timedelta(seconds=5)
 GIVE_BACK_WITHIN: Final = timedelta(seconds=2)
 CROWD: Final = 16
 """From so many signals under way on, what became of them is written back by the handful."""
-
-Target: TypeAlias = tuple[str, str]
-"""(tenant, workflow id): deliveries to one target go out one after the other."""
 
 
 class Deliveries(Protocol):
@@ -90,7 +87,7 @@ class Dispatcher:
         self._gate = Gate(limits.backoff, clock, widest=limits.concurrency)
         self._queues: dict[Target, deque[_Leased]] = {}
         self._ready: asyncio.Queue[Target] = asyncio.Queue()
-        self._held: dict[Target, float] = {}
+        self._line = Line(remembered=2 * limits.in_memory)
         self._write_back = WriteBack(
             deliveries.settle,
             self._report,
@@ -119,10 +116,11 @@ class Dispatcher:
 
         While Temporal is away nobody waits here: what finds no room goes back to the table.
         """
-        deadline = self._clock() + self._deliveries.lease.total_seconds()
+        now, lease = self._clock(), self._deliveries.lease.total_seconds()
         for delivery in deliveries:
             await self._until(lambda: self._has_room or self._gate.is_shut)
-            self._accept(_Leased(delivery, deadline))
+            since = now if delivery.leased_at is None else delivery.leased_at
+            self._accept(_Leased(delivery, since + lease))
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -164,34 +162,18 @@ class Dispatcher:
     def _accept(self, leased: _Leased) -> None:
         self._in_memory += 1
         delivery = leased.delivery
-        target = (delivery.tenant, delivery.workflow_id)
+        target = target_of(delivery)
         full = self._in_memory > self._limits.in_memory
-        if full or self._draining or self._is_held(target):
+        if full or self._draining or not self._line.admits(delivery):
             self._write_back.add(_given_back(delivery))
-            self._hold(target)
             return
+        self._line.extend(delivery)
         queue = self._queues.get(target)
         if queue is None:
             self._queues[target] = deque([leased])
             self._ready.put_nowait(target)
         else:
             queue.append(leased)
-
-    def _is_held(self, target: Target) -> bool:
-        until = self._held.get(target)
-        if until is None:
-            return False
-        if self._clock() < until:
-            return True
-        del self._held[target]
-        return False
-
-    def _hold(self, target: Target) -> None:
-        """Let nothing overtake what goes back to the table, until that is certainly visible."""
-        now = self._clock()
-        if len(self._held) >= self._limits.in_memory:
-            self._held = {held: until for held, until in self._held.items() if until > now}
-        self._held[target] = now + HELD_FOR.total_seconds()
 
     async def _send_for_ever(self) -> None:
         while True:
@@ -217,25 +199,34 @@ class Dispatcher:
             case Delivered():
                 self._gate.succeeded()
                 self._write_back.add(Settlement(delivery, DeliveryStatus.DELIVERED))
+            case Refused(Reason.RUN_NOT_FOUND, detail) if self._limits.run_not_found_grace:
+                self._await_run(target, delivery, detail)
+                return
             case Refused(reason, detail):
                 self._gate.succeeded()
-                grace = self._limits.run_not_found_grace
-                self._write_back.add(
-                    Settlement(
-                        delivery,
-                        DeliveryStatus.DEAD,
-                        reason,
-                        detail,
-                        grace=grace if reason is Reason.RUN_NOT_FOUND else timedelta(0),
-                        delay=self._limits.backoff.delay(delivery.attempts),
-                    )
-                )
+                self._write_back.add(Settlement(delivery, DeliveryStatus.DEAD, reason, detail))
             case TryAgain(reason, detail, outage):
                 self._postpone(target, delivery, reason, detail, outage=outage)
                 return
             case _:
                 assert_never(result)
         self._go_on(target)
+
+    def _await_run(self, target: Target, delivery: Delivery, detail: str) -> None:
+        """The run may yet be started: what stands behind the delivery waits for it as well."""
+        self._gate.succeeded()
+        delay = self._limits.backoff.delay(delivery.attempts)
+        self._write_back.add(
+            Settlement(
+                delivery,
+                DeliveryStatus.DEAD,
+                Reason.RUN_NOT_FOUND,
+                detail,
+                grace=self._limits.run_not_found_grace,
+                delay=delay,
+            )
+        )
+        self._give_back(target, delay)
 
     def _postpone(
         self, target: Target, delivery: Delivery, reason: Reason, detail: str, *, outage: bool
@@ -247,13 +238,13 @@ class Dispatcher:
         self._write_back.add(
             Settlement(delivery, DeliveryStatus.PENDING, reason, detail, delay=delay)
         )
-        self._give_back(target)
+        self._give_back(target, delay)
 
-    def _give_back(self, target: Target) -> None:
+    def _give_back(self, target: Target, delay: timedelta = timedelta(0)) -> None:
         """Let the target's deliveries be claimed again, by whichever process."""
+        self._line.broken(target)
         for leased in self._queues.pop(target, ()):
-            self._write_back.add(_given_back(leased.delivery))
-        self._hold(target)
+            self._write_back.add(_given_back(leased.delivery, delay))
 
     def _go_on(self, target: Target) -> None:
         if self._queues.get(target):
@@ -304,8 +295,6 @@ class Dispatcher:
                 await self._rest()
 
     async def _take_over(self, claimed: Sequence[Delivery]) -> None:
-        for target in {(delivery.tenant, delivery.workflow_id) for delivery in claimed}:
-            self._held.pop(target, None)
         # What stands behind them in the table is due once they are through.
         self._more_expected = True
         await self.submit(claimed)
@@ -316,5 +305,5 @@ class Dispatcher:
                 await self._to_claim.wait()
 
 
-def _given_back(delivery: Delivery) -> Settlement:
-    return Settlement(delivery, DeliveryStatus.PENDING, tried=False)
+def _given_back(delivery: Delivery, delay: timedelta = timedelta(0)) -> Settlement:
+    return Settlement(delivery, DeliveryStatus.PENDING, tried=False, delay=delay)

@@ -75,6 +75,12 @@ class Delivery:
     attempts: int = 0
     traceparent: str | None = None
     tracestate: str | None = None
+    position: int = 0
+    """Its place in the order of recording."""
+    follows: int | None = None
+    """The position of the delivery to the same workflow that must go out before it, if any."""
+    leased_at: float | None = None
+    """The monotonic clock of this process shortly before the lease began."""
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, gc=False):

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
+from time import monotonic
 from typing import Any, Final, assert_never
 
 from correlation.reason import Outcome, Reason
@@ -111,11 +112,12 @@ class Matcher:
         """Match and record under the locks that are held."""
         batch, firsts, unique = part.batch, part.firsts, part.unique
         triggers = await look_up_triggers(connection, unique)
+        leased_at = monotonic()
         cursor = await connection.execute(MATCH_EVENTS, part.arrays | self._terms)
         rows = await cursor.fetchall()
         left = rows[0][1] + await record_launches(connection, triggers, unique)
         # Column 10, the lease, is this process' own or empty: then another delivers.
-        deliveries = [_delivery(row, firsts) for row in rows if row[10] is not None]
+        deliveries = [_delivery(row, firsts, leased_at) for row in rows if row[10] is not None]
         if rows[0][0] == len(batch):
             return Recorded(_as_new(unique, rows), deliveries, left)
         known = await _known(connection, unique)
@@ -168,8 +170,11 @@ async def _known(
     return {(row[0], row[1]): read_known_event(row) for row in await cursor.fetchall()}
 
 
-def _delivery(row: tuple[Any, ...], events: Mapping[Identity, IncomingEvent]) -> Delivery:
-    _, _, tenant, event_id, wait_id, workflow_id, signal_name, key, received, created, _ = row
+def _delivery(
+    row: tuple[Any, ...], events: Mapping[Identity, IncomingEvent], leased_at: float
+) -> Delivery:
+    tenant, event_id, wait_id, workflow_id, signal_name, key, received, created = row[2:10]
+    position, follows = row[11:]
     event = events[tenant, event_id].event
     return Delivery(
         tenant=event.tenant,
@@ -184,6 +189,9 @@ def _delivery(row: tuple[Any, ...], events: Mapping[Identity, IncomingEvent]) ->
         created_at=created,
         traceparent=event.context.traceparent,
         tracestate=event.context.tracestate,
+        position=position,
+        follows=follows,
+        leased_at=leased_at,
     )
 
 

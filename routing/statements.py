@@ -22,8 +22,9 @@ SELECT count(*) FROM (
 # probes into a scan of every open wait. An event that was recorded before (the primary key
 # refuses it) yields no row and no delivery: what it once matched was committed with it.
 # A delivery is leased to the recording process (due_at in the future), unless that process does
-# not deliver, or an earlier one for the same workflow is in other hands: then it waits in the
-# table for its turn.
+# not deliver, or the last pending one for the same workflow (index
+# workflow_event_deliveries_in_order) is not leased to it: then it waits in the table for its turn.
+# `follows` is the position of the pending delivery before it, which must go out first.
 MATCH_EVENTS: Final = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM unnest(
@@ -81,37 +82,45 @@ WITH incoming AS MATERIALIZED (
     ORDER BY ordinal
     ON CONFLICT (tenant_id, event_id) DO NOTHING
     RETURNING tenant_id, event_id, received_at
+), placed AS MATERIALIZED (
+    SELECT c.*, e.position AS follows,
+           NOT %(delivers)s OR (e.position IS NOT NULL AND (
+               e.lease_owner IS DISTINCT FROM %(owner)s OR e.due_at <= statement_timestamp()
+           )) AS elsewhere
+    FROM chosen AS c
+    JOIN inserted USING (tenant_id, event_id)
+    LEFT JOIN LATERAL (
+        SELECT position, lease_owner, due_at FROM workflow_event_deliveries
+        WHERE tenant_id = c.tenant_id AND workflow_id = c.workflow_id AND status = 'pending'
+        ORDER BY position DESC LIMIT 1
+    ) AS e ON true
 ), delivered AS (
     INSERT INTO workflow_event_deliveries (
         tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
         cardinality, status, looked_back, due_at, lease_owner, created_at
     )
-    SELECT c.tenant_id, c.event_id, c.wait_id, c.workflow_id, c.run_id, c.signal_name,
-           c.correlation_key, c.cardinality, 'pending', false,
-           CASE WHEN e.elsewhere THEN statement_timestamp()
+    SELECT tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
+           cardinality, 'pending', false,
+           CASE WHEN elsewhere THEN statement_timestamp()
                 ELSE statement_timestamp() + %(lease)s::interval END,
-           CASE WHEN e.elsewhere THEN NULL ELSE %(owner)s END,
+           CASE WHEN elsewhere THEN NULL ELSE %(owner)s END,
            statement_timestamp()
-    FROM chosen AS c
-    JOIN inserted USING (tenant_id, event_id)
-    CROSS JOIN LATERAL (
-        SELECT NOT %(delivers)s OR EXISTS (
-            SELECT FROM workflow_event_deliveries AS earlier
-            WHERE earlier.tenant_id = c.tenant_id AND earlier.workflow_id = c.workflow_id
-              AND earlier.status = 'pending'
-              AND earlier.lease_owner IS DISTINCT FROM %(owner)s
-        ) AS elsewhere
-    ) AS e
-    ORDER BY c.ordinal, c.position
+    FROM placed
+    ORDER BY ordinal, position
     RETURNING tenant_id, event_id, wait_id, workflow_id, signal_name, correlation_key,
               created_at, lease_owner, position
 )
 SELECT (SELECT count(*) FROM inserted) AS recorded,
        (SELECT count(*) FROM delivered WHERE lease_owner IS NULL) AS left_to_others,
        d.tenant_id, d.event_id, d.wait_id, d.workflow_id, d.signal_name, d.correlation_key,
-       i.received_at, d.created_at, d.lease_owner
+       i.received_at, d.created_at, d.lease_owner, d.position,
+       greatest(placed.follows, lag(d.position) OVER (
+           PARTITION BY d.tenant_id, d.workflow_id ORDER BY d.position)) AS follows
 FROM (SELECT 1) AS always
-LEFT JOIN (delivered AS d JOIN inserted AS i USING (tenant_id, event_id)) ON true
+LEFT JOIN (
+    delivered AS d JOIN inserted AS i USING (tenant_id, event_id)
+    JOIN placed USING (tenant_id, event_id, wait_id)
+) ON true
 ORDER BY d.position
 """
 

@@ -13,6 +13,7 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
+from pointsman.contract import WaitKind
 from routing.database import Database, DatabaseLimits, open_database
 from routing.delivery_store import DeliveryStore
 from routing.dispatch import Dispatcher, DispatchLimits
@@ -201,6 +202,37 @@ async def test_a_run_that_starts_within_the_grace_gets_its_event(
 
         assert await rig.settled() == [(workflow_id, "delivered", None)]
         assert len(await ended(handle)) == 1
+
+
+@pytest.mark.usefixtures("worker")
+async def test_what_comes_before_and_after_the_run_starts_arrives_in_order(
+    database_url: str, client: Client, temporal: TemporalTarget
+) -> None:
+    workflow_id, events = f"late-{uuid.uuid4()}", [f"e-{number}" for number in range(40)]
+    async with a_rig(database_url, client, grace=timedelta(seconds=60)) as rig:
+        other = await collector(client, temporal)
+        stream = a_wait(key="7", workflow_id=workflow_id, kind=WaitKind.STREAM)
+        await rig.waits.register([stream, a_wait(key="8", workflow_id=other.id)])
+        for event_id in events[:9]:
+            await rig.publish(key="7", event_id=event_id)
+        await wait_until(
+            lambda: (workflow_id, "pending", "run_not_found") in rig.deliveries(),
+            description="the first attempt found no run",
+        )
+        await rig.publish(key="8")
+        await wait_until(
+            lambda: (other.id, "delivered", None) in rig.deliveries(),
+            description="the other workflow has its event meanwhile",
+        )
+
+        handle = await client.start_workflow(
+            Collector.run, [], id=workflow_id, task_queue=temporal.task_queue
+        )
+        for event_id in events[9:]:
+            await rig.publish(key="7", event_id=event_id)
+        await rig.settled()
+
+        assert [event["eventId"] for event in await ended(handle)] == events
 
 
 @pytest.mark.usefixtures("worker")

@@ -27,8 +27,10 @@ Pair = tuple[str, str]
 _numbers = itertools.count(1)
 
 
-def a_delivery(workflow: str = "workflow", *, tenant: str = "acme") -> Delivery:
-    """A delivery with a fresh event id, to one workflow."""
+def a_delivery(
+    workflow: str = "workflow", *, tenant: str = "acme", after: Delivery | None = None
+) -> Delivery:
+    """A delivery with a fresh event id, to one workflow; `after` another that was pending."""
     number = next(_numbers)
     return Delivery(
         tenant=TenantId(tenant),
@@ -41,6 +43,8 @@ def a_delivery(workflow: str = "workflow", *, tenant: str = "acme") -> Delivery:
         payload_text="{}",
         received_at=NOW,
         created_at=NOW,
+        position=number,
+        follows=None if after is None else after.position,
     )
 
 
@@ -75,9 +79,10 @@ class FakeStore:
     async def claim(self, count: int) -> list[Delivery]:
         self._check()
         self.claims.append(count)
-        claimed = [each for each in self.due if not self._stands_behind_another(each)][:count]
+        free = [each for each in self.due if not self._stands_behind_another(each)][:count]
+        claimed = [replace(each, follows=_before(each, free)) for each in free]
         self.leased += claimed
-        self.due = [each for each in self.due if each not in claimed]
+        self.due = [each for each in self.due if each not in free]
         return claimed
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[Settlement]:
@@ -120,6 +125,12 @@ class FakeStore:
     def ends(self, status: DeliveryStatus) -> list[Delivery]:
         """The deliveries that were written back with this status, in that order."""
         return [each.delivery for each in self.settled if each.status is status]
+
+
+def _before(delivery: Delivery, claimed: Sequence[Delivery]) -> int | None:
+    """The position of the one that is claimed before it for the same workflow."""
+    earlier = [each.position for each in claimed if each.workflow_id == delivery.workflow_id]
+    return max((each for each in earlier if each < delivery.position), default=None)
 
 
 def _pair(delivery: Delivery) -> Pair:

@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from correlation.reason import Reason
 from routing.delivery_store import DeliveryStatus
-from routing.dispatch import HELD_FOR, Dispatcher, DispatchLimits
+from routing.dispatch import Dispatcher, DispatchLimits
 from routing.gate import Backoff
 from routing.incoming import Delivery
-from routing.signalling import Refused
+from routing.signalling import Refused, SignalResult
 from tests.running import in_background
 from tests.unit.routing.fakes import BUSY, OUTAGE, FakeClock, FakeSignaller, FakeStore, a_delivery
 from tests.waiting import wait_until
@@ -101,7 +103,35 @@ async def test_a_target_that_fails_is_alone_and_nothing_of_it_is_overtaken() -> 
     assert len(rig.store.ends(DELIVERED)) == 10
 
 
-async def test_what_comes_after_a_postponed_delivery_waits_until_that_is_claimed() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [BUSY, OUTAGE, Refused(Reason.RUN_NOT_FOUND, "not found")],
+    ids=lambda each: each.reason,
+)
+async def test_what_follows_a_postponed_delivery_waits_until_that_is_claimed(
+    answer: SignalResult,
+) -> None:
+    first = a_delivery("failing")
+    second = a_delivery("failing", after=first)
+    third = a_delivery("failing", after=second)
+
+    async with a_rig() as rig:
+        rig.signaller.answers["failing"] = answer
+        await rig.dispatcher.submit([first, second])
+        await rig.idle()
+        rig.signaller.answers.clear()
+        rig.clock.seconds += 1_000_000
+        await rig.dispatcher.submit([replace(third, leased_at=rig.clock())])
+        await rig.idle()
+        assert rig.signaller.sent == [first]
+
+        rig.store.end_pauses()
+        rig.dispatcher.wake()
+
+        assert ids(await rig.settled(DELIVERED, 3)) == ids([first, second, third])
+
+
+async def test_what_follows_nothing_goes_out_at_once() -> None:
     first, second = a_delivery("busy"), a_delivery("busy")
 
     async with a_rig() as rig:
@@ -110,6 +140,17 @@ async def test_what_comes_after_a_postponed_delivery_waits_until_that_is_claimed
         await rig.idle()
         rig.signaller.answers.clear()
         await rig.dispatcher.submit([second])
+
+        assert await rig.settled(DELIVERED, 1) == [second]
+
+
+async def test_what_comes_before_what_it_follows_goes_back_to_the_table() -> None:
+    first = a_delivery("w")
+    second = a_delivery("w", after=first)
+
+    async with a_rig() as rig:
+        await rig.dispatcher.submit([second])
+        await rig.dispatcher.submit([first])
         await rig.idle()
         assert rig.signaller.sent == [first]
 
@@ -119,18 +160,15 @@ async def test_what_comes_after_a_postponed_delivery_waits_until_that_is_claimed
         assert ids(await rig.settled(DELIVERED, 2)) == ids([first, second])
 
 
-async def test_a_postponed_target_is_free_again_after_a_while() -> None:
-    first, second = a_delivery("busy"), a_delivery("busy")
-
+async def test_a_lease_counts_from_when_it_was_asked_for() -> None:
     async with a_rig() as rig:
-        rig.signaller.answers["busy"] = BUSY
-        await rig.dispatcher.submit([first])
+        asked = rig.clock()
+        rig.clock.seconds += 51
+        await rig.dispatcher.submit([replace(a_delivery("w"), leased_at=asked)])
         await rig.idle()
-        rig.signaller.answers.clear()
-        rig.clock.seconds += HELD_FOR.total_seconds()
-        await rig.dispatcher.submit([second])
 
-        assert await rig.settled(DELIVERED, 1) == [second]
+    assert rig.signaller.sent == []
+    assert len(rig.store.ends(PENDING)) == 1
 
 
 async def test_a_refused_delivery_is_dead_with_its_reason_and_the_next_one_goes_out() -> None:
