@@ -7,7 +7,6 @@ through `canonical_key`, so that two spellings of one business key are one text.
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,23 +18,20 @@ from typing import Final, NewType, TypeAlias
 
 import msgspec
 
-from pointsman.contract import MAX_KEY_BYTES
+from pointsman.keys import (
+    KEY_TRIMMED,
+    KEY_UNUSABLE_CHARACTER,
+    MAX_KEY_BYTES,
+    MAX_KEY_DIGITS,
+)
 
 from .reason import Reason
 
 CorrelationKey = NewType("CorrelationKey", str)
 """A key in canonical form: NFC text without white space around it, 1 to 512 bytes of UTF-8."""
 
-MAX_KEY_DIGITS: Final = 64
-
-# Unicode's White_Space property (PropList.txt; NBSP is among it) and the byte order mark. Python's
-# own `str.strip()` would also take U+001C to U+001F, which are control characters.
-TRIMMED: Final = (
-    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
-
-_UNUSABLE_CHARACTER: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+TRIMMED: Final = KEY_TRIMMED
+_UNUSABLE_CHARACTER: Final = KEY_UNUSABLE_CHARACTER
 
 # Normalising to NFC joins at most four code points into one (UAX #15), so that any longer text
 # stays over the limit and need not be normalised at all.

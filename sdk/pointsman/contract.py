@@ -25,6 +25,8 @@ from pydantic import (
     model_validator,
 )
 
+from pointsman import keys
+
 TASK_QUEUE: Final = "pointsman"
 REGISTER_WAIT: Final = "pointsman.register_wait"
 CLOSE_WAIT: Final = "pointsman.close_wait"
@@ -40,7 +42,7 @@ MAX_TENANT_BYTES: Final = 255
 MAX_EVENT_NAME_BYTES: Final = 255
 MAX_EVENT_ID_BYTES: Final = 512
 MAX_WAIT_ID_BYTES: Final = 512
-MAX_KEY_BYTES: Final = 512
+MAX_KEY_BYTES: Final = keys.MAX_KEY_BYTES
 MAX_KEYS_PER_EVENT: Final = 64
 MAX_TITLE_CHARACTERS: Final = 300
 MAX_ASSIGNEES: Final = 100

@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 from pointsman.contract import (
     MAX_EVENT_ID_BYTES,
     MAX_EVENT_NAME_BYTES,
-    MAX_KEY_BYTES,
     MAX_TENANT_BYTES,
 )
+from pointsman.keys import Key, key_text
 
 DELETE_CHARACTER: Final = 0x7F
 MAX_CONTEXT_BYTES: Final = 4096
@@ -46,7 +46,7 @@ class DomainEvent:
     tenant: str
     payload: Mapping[str, Any] = field(default_factory=dict)
     event_id: str = field(default_factory=lambda: uuid4().hex)
-    correlation_key: str | int | Decimal | UUID | None = None
+    correlation_key: Key | None = None
     """Which business object it is about; None lets the service's rules find it in the payload."""
     timestamp: datetime | None = None
     """When it happened, time zone aware; None is the moment of publishing."""
@@ -167,27 +167,13 @@ def _moment(moment: datetime) -> str:
 
 
 def _key_field(event: DomainEvent) -> dict[str, str]:
-    key = event.correlation_key
-    if key is None:
+    if event.correlation_key is None:
         return {}
-    if isinstance(key, bool | float):
-        raise PublishError("correlation_key", f"is a {type(key).__name__}; give text or an integer")
-    if isinstance(key, int | Decimal):
-        key = _plain(key)
-    text = _text("correlation_key", str(key), MAX_KEY_BYTES)
-    if not text.strip():
-        raise PublishError("correlation_key", "is blank; leave it None to let the rules find it")
-    return {"workflow_correlation_key": text}
-
-
-def _plain(key: int | Decimal) -> str:
-    """A number's canonical key: plain notation without trailing zeros."""
-    if isinstance(key, Decimal):
-        if not key.is_finite() or abs(key.adjusted()) > MAX_KEY_BYTES:
-            raise PublishError("correlation_key", f"{key} is unusable; give text or an integer")
-        text = format(key, "f") if key else "0"
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    return _digits(key, "correlation_key")
+    try:
+        return {"workflow_correlation_key": key_text(event.correlation_key)}
+    except ValueError as error:
+        problem = str(error).removeprefix("key ")
+        raise PublishError("correlation_key", problem) from None
 
 
 def _context_fields(event: DomainEvent) -> dict[str, str]:

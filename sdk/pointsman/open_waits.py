@@ -19,6 +19,10 @@ from pointsman.wait_request import TaskTerms, WaitFor, deadline_after, registrat
 
 with workflow.unsafe.imports_passed_through():
     from pointsman.contract import EVENT_SIGNAL, HUMAN_TASK_SIGNAL, Disposition, WaitKind
+    from pointsman.wait_refusals import refusal_of
+
+REFUSED_UNSENT = "pointsman-refused-unsent"
+"""Marks a run that refuses a wait before it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,7 @@ def _request(
 ) -> dict[str, Any]:
     info = workflow.info()
     try:
-        return registration(
+        request = registration(
             wait,
             kind=kind,
             wait_id=str(workflow.uuid4()) if task is None else task.task_id,
@@ -201,6 +205,10 @@ def _request(
         )
     except ValueError as error:
         raise EventWaitRefused(f"{wait.name}: {error}") from None
+    # The marker lets a run that sent such a request before go on as it did.
+    if (refusal := refusal_of(request)) is not None and workflow.patched(REFUSED_UNSENT):
+        raise EventWaitRefused(f"{wait.name}: {refusal}")
+    return request
 
 
 def _new(

@@ -32,6 +32,7 @@ from typing import Any, Self
 from temporalio import workflow
 
 from pointsman.human_tasks import HumanTaskAnswer, human_task
+from pointsman.keys import Key
 from pointsman.open_waits import OpenWaits, inbox_of_this_run, new_inbox
 from pointsman.received_event import ReceivedEvent
 from pointsman.wait_errors import (
@@ -40,7 +41,7 @@ from pointsman.wait_errors import (
     HumanTaskRefused,
     HumanTaskTimeout,
 )
-from pointsman.wait_request import CardinalityName, Filter, Key, WaitFor
+from pointsman.wait_request import CardinalityName, Filter, WaitFor
 
 with workflow.unsafe.imports_passed_through():
     from pointsman.contract import TASK_QUEUE, WaitKind

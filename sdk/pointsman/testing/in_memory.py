@@ -7,18 +7,17 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from pointsman.contract import TASK_QUEUE, Cardinality, WaitKind
-from pointsman.correlation.key import CanonicalKey, RefusedKey, canonical_key
 from pointsman.domain_event import DomainEvent
+from pointsman.keys import Key, key_text
 from pointsman.testing.events import RecordedEvent, event_of
 from pointsman.testing.explaining import all_in_words
 from pointsman.testing.handles import Published, Wait
 from pointsman.testing.matcher import BUFFER_TTL, MatcherTwin
 from pointsman.testing.records import WaitState, WaitTerms
 from pointsman.testing.rules import RulesSource, rules_of
-from pointsman.wait_request import CardinalityName, Key
+from pointsman.wait_request import CardinalityName
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -143,9 +142,7 @@ class InMemoryPointsman:
 
 def canonical(key: object) -> str:
     """A wait's key as it is matched. Raises InvalidWait."""
-    reading = canonical_key(str(key) if isinstance(key, UUID) else key)
-    if isinstance(reading, CanonicalKey):
-        return reading.key
-    if isinstance(reading, RefusedKey):
-        raise InvalidWait(f"key is unusable ({reading.reason}): it is {reading.detail}")
-    raise InvalidWait("key is blank: a wait needs a business key")
+    try:
+        return key_text(key)
+    except ValueError as error:
+        raise InvalidWait(str(error)) from None

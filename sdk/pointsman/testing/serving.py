@@ -10,7 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import RawValue
@@ -22,12 +22,12 @@ from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, RegisterWai
 from pointsman.correlation.closing import Closing
 from pointsman.correlation.reason import Reason
 from pointsman.domain_event import DomainEvent
+from pointsman.keys import Key
 from pointsman.received_event import write_signal
 from pointsman.testing.events import RecordedEvent
 from pointsman.testing.handles import Published, Wait, received
-from pointsman.testing.in_memory import InMemoryPointsman, InvalidWait, canonical
+from pointsman.testing.in_memory import InMemoryPointsman, canonical
 from pointsman.testing.records import DeliveryState, WaitTerms
-from pointsman.wait_request import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,12 +165,15 @@ def _terms(request: RegisterWait) -> WaitTerms:
 
 def _parsed(request: RawValue, model: type[Model]) -> Model:
     """Decoded with exact numbers: a key must not pass through a float."""
-    decoded = json.loads(request.payload.data, parse_float=Decimal)
-    return _refusing(lambda: model.model_validate(decoded))
+
+    def read() -> Model:
+        return model.model_validate(json.loads(request.payload.data, parse_float=Decimal))
+
+    return _refusing(read)
 
 
 def _refusing(read: Callable[[], Read]) -> Read:
     try:
         return read()
-    except (ValidationError, InvalidWait) as error:
+    except (ValueError, RecursionError, ArithmeticError) as error:
         raise ApplicationError(str(error), type="InvalidWait", non_retryable=True) from error

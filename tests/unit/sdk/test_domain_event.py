@@ -138,9 +138,9 @@ def test_every_payload_reads_back_as_it_was(payload: dict[str, Any]) -> None:
         ({"timestamp": datetime(2026, 1, 1)}, "timestamp", "no time zone"),  # noqa: DTZ001 - the point
         ({"correlation_key": "  "}, "correlation_key", "blank"),
         ({"correlation_key": "k" * 513}, "correlation_key", "513 bytes"),
-        ({"correlation_key": 1.5}, "correlation_key", "give text or an integer"),
-        ({"correlation_key": True}, "correlation_key", "give text or an integer"),
-        ({"correlation_key": Decimal("NaN")}, "correlation_key", "unusable"),
+        ({"correlation_key": b"I-1"}, "correlation_key", "is of type bytes; give text"),
+        ({"correlation_key": NOON}, "correlation_key", "is a datetime, which has several"),
+        ({"correlation_key": Decimal("NaN")}, "correlation_key", "not a finite number"),
         ({"user_id": "u" * 4097}, "user_id", "4097 bytes"),
         ({"payload": "{}"}, "payload", "give a mapping"),
         ({"payload": {"a": [1, float("nan")]}}, "payload.a[1]", "no JSON number"),

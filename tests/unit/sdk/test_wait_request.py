@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from correlation.key import CanonicalKey, canonical_key
 from pointsman.contract import RegisterWait
+from pointsman.keys import wire_key
 from pointsman.received_event import ReceivedEvent
-from pointsman.wait_request import WaitFor, deadline_after, registration, wire_key
+from pointsman.wait_request import WaitFor, deadline_after, registration
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
