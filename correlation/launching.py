@@ -11,15 +11,16 @@ from .event import Event
 from .exact_json import exact_json
 from .path import ABSENT, Absent, DerivationPath, read_all, read_one
 from .reason import Reason
-from .triggers import (
-    Condition,
+from .trigger_input import (
     Constant,
     EventField,
     FromEvent,
     FromPath,
     InputMapping,
+    Members,
     Source,
 )
+from .triggers import Condition
 
 MAX_PLACES: Final = 10_000
 """Places of a payload that one branching path may lead through."""
@@ -54,18 +55,14 @@ def decide(
             return _refused(f"{condition.path.text}: nothing stands there")
         if not any(_equal(one, accepted) for one in found for accepted in condition.accepted):
             return _refused(f"{condition.path.text}: none of the accepted values stands there")
-    if not mapping.members:
+    if mapping.source is None:
         return Launching(None)
-    return Launching(exact_json(dict(_members(event, key, mapping))))
+    made = _value(mapping.source, event, key)
+    return Launching(exact_json(None if made is ABSENT else made))
 
 
 def _refused(detail: str) -> NotLaunching:
     return NotLaunching(Reason.FILTER_REFUSED, detail)
-
-
-def _members(event: Event, key: str | None, mapping: InputMapping) -> Sequence[tuple[str, Any]]:
-    values = [(name, _value(source, event, key)) for name, source in mapping.members.items()]
-    return [(name, value) for name, value in values if value is not ABSENT]
 
 
 def _value(source: Source, event: Event, key: str | None) -> Any | Absent:
@@ -74,6 +71,9 @@ def _value(source: Source, event: Event, key: str | None) -> Any | Absent:
             return value
         case FromEvent(field=field):
             return _field(field, event, key)
+        case Members(members):
+            values = {name: _value(part, event, key) for name, part in members.items()}
+            return {name: value for name, value in values.items() if value is not ABSENT}
         case FromPath(path, default):
             found = _found(path, event.payload.value)
             if isinstance(found, Absent):

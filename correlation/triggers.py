@@ -11,18 +11,24 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from pointsman.contract import MAX_EVENT_NAME_BYTES, MAX_TENANT_BYTES
 
 from .event import EventName, JsonScalar, TenantId
-from .exact_json import json_fault
-from .path import ABSENT, Absent, DerivationPath, PathError, compile_path
+from .path import DerivationPath
+from .trigger_input import (
+    MAX_MEMBERS,
+    Fault,
+    InputMapping,
+    checked,
+    compile_input,
+    input_definition,
+    path_of,
+)
 
 MAX_TEMPORAL_NAME_BYTES: Final = 1000
 """Temporal's default limit for workflow types and task queues."""
-MAX_MEMBERS: Final = 256
 _TRIGGER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KNOWN: Final = (
     "tenant",
@@ -49,56 +55,12 @@ class TriggersError(ValueError):
         super().__init__(heading + "; ".join(self.errors))
 
 
-class EventField(StrEnum):
-    """What of an event besides its payload an input may hold."""
-
-    ID = "id"
-    NAME = "name"
-    TENANT = "tenant"
-    KEY = "key"
-    """The primary correlation key; null while the event is unresolved."""
-    OCCURRED_AT = "occurred_at"
-
-
-@dataclass(frozen=True, slots=True)
-class FromPath:
-    """What stands at a path of the payload; a list when the path branches."""
-
-    path: DerivationPath
-    default: Any | Absent = ABSENT
-    """Stands in where nothing does; without it the member is left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class FromEvent:
-    """One of the event's own fields."""
-
-    field: EventField
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """Always the same JSON value."""
-
-    value: Any
-
-
-Source: TypeAlias = FromPath | FromEvent | Constant
-
-
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A path at which one of the accepted values has to stand."""
 
     path: DerivationPath
     accepted: tuple[JsonScalar | float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InputMapping:
-    """How the workflow's one argument is made; without members it is the whole event."""
-
-    members: Mapping[str, Source]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +72,7 @@ class Trigger:
     event_name: EventName
     workflow_type: str
     task_queue: str
-    input: InputMapping = field(default_factory=lambda: InputMapping({}))
+    input: InputMapping = field(default_factory=InputMapping)
     where: tuple[Condition, ...] = ()
     only_without_wait: bool = False
     """Start or resume: it launches only when no wait took the event as it came."""
@@ -157,13 +119,15 @@ def compile_trigger(trigger_id: object, definition: object, tenant: object = Non
         f"{name!s:.80}: unknown; known are {known}" for name in definition if name not in _KNOWN
     ]
     read = _Reader({"tenant": tenant, **definition}, faults)
+    mapping, wrong = compile_input(definition.get("input"))
+    faults += wrong
     trigger = Trigger(
         tenant=TenantId(read.text("tenant", MAX_TENANT_BYTES)),
         trigger_id=str(trigger_id),
         event_name=EventName(read.text("event", MAX_EVENT_NAME_BYTES)),
         workflow_type=read.text("workflow", MAX_TEMPORAL_NAME_BYTES),
         task_queue=read.text("task_queue", MAX_TEMPORAL_NAME_BYTES),
-        input=InputMapping(dict(read.members("input", _source))),
+        input=mapping,
         where=tuple(condition for _, condition in read.members("where", _condition)),
         only_without_wait=read.flag("only_without_wait", default=False),
         enabled=read.flag("enabled", default=True),
@@ -186,29 +150,9 @@ def definition_of(trigger: Trigger) -> dict[str, Any]:
     }
 
 
-def input_definition(mapping: InputMapping) -> dict[str, dict[str, Any]]:
-    """The mapping as it was written."""
-    return {name: _written(source) for name, source in mapping.members.items()}
-
-
 def where_definition(where: Sequence[Condition]) -> dict[str, list[Any]]:
     """The conditions as they were written."""
     return {condition.path.text: list(condition.accepted) for condition in where}
-
-
-def _written(source: Source) -> dict[str, Any]:
-    match source:
-        case FromPath(path, default):
-            written: dict[str, Any] = {"path": path.text}
-            return written if isinstance(default, Absent) else {**written, "default": default}
-        case FromEvent(field=event_field):
-            return {"event": event_field.value}
-        case Constant(value):
-            return {"value": value}
-
-
-class _Fault(ValueError):
-    """What is wrong with one member, and the fix."""
 
 
 class _Reader:
@@ -252,49 +196,15 @@ class _Reader:
         for member, value in table.items():
             try:
                 yield member, compiled(member, value)
-            except _Fault as fault:
+            except Fault as fault:
                 self._faults.append(f"{name}.{member:.200}: {fault}")
-
-
-def _source(member: str, value: Any) -> Source:
-    if fault := json_fault(member):
-        raise _Fault(f"the member's name {fault}; change it")
-    if not isinstance(value, Mapping):
-        raise _Fault('write {path = "…"}, {event = "…"} or {value = …}')
-    match dict(value):
-        case {"path": path, **rest} if set(rest) <= {"default"}:
-            default = rest.get("default", ABSENT)
-            return FromPath(_path(path), default if default is ABSENT else _checked(default))
-        case {"event": name, **rest} if not rest:
-            if name not in [one.value for one in EventField]:
-                raise _Fault(f"event must be one of {', '.join(EventField)}")
-            return FromEvent(EventField(name))
-        case {"value": constant, **rest} if not rest:
-            return Constant(_checked(constant))
-        case _:
-            raise _Fault("needs exactly one of path (with or without default), event and value")
 
 
 def _condition(member: str, value: Any) -> Condition:
     accepted = value if isinstance(value, list | tuple) else [value]
     if not accepted:
-        raise _Fault("accepts nothing: list at least one value")
+        raise Fault("accepts nothing: list at least one value")
     for one in accepted:
-        if not isinstance(_checked(one), str | int | float | Decimal | None):
-            raise _Fault("compares with texts, numbers, true, false and null only")
-    return Condition(_path(member), tuple(accepted))
-
-
-def _checked(value: Any) -> Any:
-    if fault := json_fault(value):
-        raise _Fault(f"the value {fault}; write another (a time as a text in quotes)")
-    return value
-
-
-def _path(text: object) -> DerivationPath:
-    if not isinstance(text, str):
-        raise _Fault("a path must be a text; put it in quotes")
-    try:
-        return compile_path(text, rule="trigger")
-    except PathError as error:
-        raise _Fault(f"{text!r:.200}: {error}") from None
+        if not isinstance(checked(one), str | int | float | Decimal | None):
+            raise Fault("compares with texts, numbers, true, false and null only")
+    return Condition(path_of(member), tuple(accepted))

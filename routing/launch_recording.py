@@ -16,7 +16,8 @@ from psycopg.rows import TupleRow
 from correlation.event import Event
 from correlation.exact_json import read_exact
 from correlation.launching import Decision, Launching, NotLaunching, decide
-from correlation.triggers import Condition, InputMapping, compile_trigger
+from correlation.trigger_input import InputMapping
+from correlation.triggers import Condition, compile_trigger
 from routing.columns import Columns, keys_of
 from routing.database import Connection
 from routing.incoming import IncomingEvent

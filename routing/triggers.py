@@ -10,7 +10,8 @@ from typing import Any, Final
 from psycopg import Rollback
 
 from correlation.exact_json import exact_json, read_exact
-from correlation.triggers import Trigger, input_definition, where_definition
+from correlation.trigger_input import input_definition
+from correlation.triggers import Trigger, where_definition
 from routing.database import Connection, Database
 from routing.launch_statements import APPLY_TRIGGER, DISABLE_TRIGGER, LIST_TRIGGERS
 from routing.operator_actions import OperatorAction, record_action
@@ -38,8 +39,10 @@ class TriggerLine:
     event: str
     workflow: str
     task_queue: str
-    input: Mapping[str, Any]
-    """Member → `{path, default?}`, `{event}` or `{value}`; empty: the whole event."""
+    input: Mapping[str, Any] | str
+    """Dotted member → `{path, default?}`, `{event}` or `{value}`; a path: what stands there; empty:
+    the whole event.
+    """
     where: Mapping[str, Any]
     only_without_wait: bool
     enabled: bool

@@ -334,3 +334,25 @@ async def _record_breaking(rig: Rig, event: IncomingEvent, fault: Fault) -> None
     faulty.break_once(fault)
     with pytest.raises(DatabaseUnavailable):
         await Matcher(faulty, Matching(owner="me")).record([event])
+
+
+@pytest.mark.parametrize(
+    ("mapping", "argument"),
+    [
+        ("$", {"client": {"id": 7}}),
+        ("$.client", {"id": 7}),
+        (
+            {"payload.clientId": {"path": "client.id"}, "raw": "$"},
+            {"payload": {"clientId": 7}, "raw": {"client": {"id": 7}}},
+        ),
+    ],
+)
+async def test_an_input_is_nested_or_the_payload_itself(
+    rig: Rig, mapping: object, argument: object
+) -> None:
+    await rig.apply(a_trigger(input=mapping))
+
+    await rig.publish(event_id="e-1", payload={"client": {"id": 7}})
+
+    [launch] = await rig.settled()
+    assert await rig.first_argument(launch["workflow_id"]) == argument

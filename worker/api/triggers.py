@@ -50,8 +50,9 @@ class TriggerShown(_Answer):
     event: str
     workflow: str
     task_queue: str
-    input: dict[str, Any] = Field(
-        description="Member → {path, default?}, {event} or {value}; empty: the whole event."
+    input: dict[str, Any] | str = Field(
+        description="Member (dotted within another) → {path, default?}, {event} or {value}; "
+        "a path that begins with $: what stands there; empty: the whole event."
     )
     where: dict[str, Any] = Field(description="Path → the values of which one has to stand there.")
     only_without_wait: bool

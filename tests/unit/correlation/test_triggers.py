@@ -161,3 +161,90 @@ def test_exact_json_keeps_every_digit() -> None:
 
     assert read_exact(exact_json(value)) == value
     assert json_fault(value) is None
+
+
+def launched(mapping: Any, payload: dict[str, Any]) -> Any:
+    """The argument that a trigger with this input makes of an event."""
+    trigger = compile_trigger("t", {**GOOD, "input": mapping})
+    again = compile_trigger("t", {**definition_of(trigger), "tenant": "acme"})
+    assert again == trigger
+    stated = Payload(exact_json(payload), payload)
+    event = Event(TenantId("acme"), EventId("e-1"), EventName("CLIENT_CREATED"), stated)
+    decision = decide(event, "7", trigger.input, trigger.where)
+    assert isinstance(decision, Launching)
+    return read_exact(decision.input_text or "")
+
+
+TICKET = {"ticket": {"id": 7, "rate": Decimal("0.10"), "tags": ["a", "b"]}, "a.b": 1}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "argument"),
+    [
+        ({"payload.ticketId": {"path": "ticket.id"}}, {"payload": {"ticketId": 7}}),
+        ({"payload": {"ticketId": {"path": "ticket.id"}}}, {"payload": {"ticketId": 7}}),
+        (
+            {"a.b": {"value": 1}, "a": {"c": {"event": "id"}, "d.e": {"event": "key"}}},
+            {"a": {"b": 1, "c": "e-1", "d": {"e": "7"}}},
+        ),
+        ({r"a\.b": {"value": 1}, r"c\\d": {"value": 2}}, {"a.b": 1, "c\\d": 2}),
+        ({"event": {"path": "$"}}, {"event": TICKET}),
+        ({"event": "$", "id": "$.ticket.id"}, {"event": TICKET, "id": 7}),
+        ({"a.whole": "$"}, {"a": {"whole": TICKET}}),
+        ("$", TICKET),
+        ("$.ticket", TICKET["ticket"]),
+        ("$.ticket.tags[*]", ["a", "b"]),
+        ("$.nothing", None),
+        ({"a": {"b": {"path": "nothing"}}}, {"a": {}}),
+        ({"a": {"b": {"path": "nothing", "default": {"x": 1}}}}, {"a": {"b": {"x": 1}}}),
+        ({"value": {"path": "ticket.id"}}, {"value": 7}),
+        (
+            {"path": {"value": 1}, "event": {"path": {"value": 2}}},
+            {"path": 1, "event": {"path": 2}},
+        ),
+        ({"a.value": {"path": "ticket.id"}}, {"a": {"value": 7}}),
+        ({"a": {"value": {"path": "ticket.id"}}}, {"a": {"path": "ticket.id"}}),
+        ({"": {"value": 1}}, {"": 1}),
+    ],
+)
+def test_an_input_is_an_object_of_whatever_depth_or_the_payload(
+    mapping: Any, argument: Any
+) -> None:
+    assert launched(mapping, TICKET) == argument
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ({"a..b": {"value": 1}}, "input.a..b: a name between two dots is empty"),
+        ({".a": {"value": 1}}, "input..a: a name between two dots is empty"),
+        ({"a.": {"value": 1}}, "input.a.: a name between two dots is empty"),
+        ({"a": {"value": 1}, "a.b": {"value": 2}}, "input.a.b: 'a' is given a value of its own"),
+        ({"a.b": {"value": 1}, "a": {"value": 2}}, "input.a: is given twice"),
+        ({"a.b": {"value": 1}, "a": {"b": {"value": 2}}}, "input.a: is given twice"),
+        ({"a": {"path": "x", "defualt": 1}}, "input.a: needs exactly one of path"),
+        ({"a": {"b": {"path": 7}}}, "input.a.b: a path must be a text"),
+        ({"a": {"b": 7}}, 'input.a.b: write {path = "…"}'),
+        ({"a": {"b": {}}}, "input.a.b: needs exactly one of path"),
+        ({"a": "$..b"}, "input.a: '$..b': "),
+        ({7: {"value": 1}}, "input.7: a member's name must be a text"),
+        (
+            {".".join("abcdefghijklmnopq"): {"value": 1}},
+            "input.a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q: is",
+        ),
+        ({f"m{n}": {"value": n} for n in range(257)}, "input: holds more than 256 members"),
+        ("$..a", "input: '$..a': "),
+        ("ticket", "input: must be a table"),
+        (7, "input: must be a table"),
+    ],
+)
+def test_an_input_that_cannot_be_made_is_told_where_and_why(mapping: Any, said: str) -> None:
+    [fault] = faults({**GOOD, "input": mapping})
+
+    assert fault.startswith(said)
+
+
+def test_a_condition_on_the_whole_payload_is_refused() -> None:
+    [fault] = faults({**GOOD, "where": {"$": 1}})
+
+    assert fault.startswith("where.$: ")
