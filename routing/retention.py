@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from correlation.reason import Outcome
 from routing.database import Database
+from routing.maintenance.cursors import Place, Walk, forget_places, keep_place, places_of
 from routing.tenant_hop import tenants_in
 
 FOREVER: Final = timedelta(0)
-PASSES_BEFORE_ANEW: Final = 24
-"""After so many passes the walk begins at the beginning: what was held up then may go now."""
+WALKED_ANEW_AFTER: Final = timedelta(days=1)
+"""After that a walk begins at the beginning: what was held up then may go now."""
 
 # Walks a tenant's events in the order of workflow_runtime_events_listed. The other indexes are
 # the primary keys.
@@ -57,8 +58,8 @@ WITH walked AS MATERIALIZED (
     WHERE e.tenant_id = old.tenant_id AND e.event_id = old.id
     RETURNING e.event_id
 )
-SELECT received_at, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
-FROM walked ORDER BY received_at DESC, id DESC LIMIT 1
+SELECT received_at::text, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
+FROM walked ORDER BY walked.received_at DESC, id DESC LIMIT 1
 """
 
 # Walks a tenant's rejected entries in the order of workflow_rejected_entries_listed; entries of
@@ -76,8 +77,8 @@ WITH walked AS MATERIALIZED (
       AND r.tenant_id = w.tenant_id AND r.stream = w.stream AND r.entry_id = w.id
     RETURNING r.entry_id
 )
-SELECT received_at, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
-FROM walked ORDER BY received_at DESC, id DESC LIMIT 1
+SELECT received_at::text, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
+FROM walked ORDER BY walked.received_at DESC, id DESC LIMIT 1
 """
 
 # A human task goes with its wait.
@@ -101,14 +102,14 @@ WITH walked AS MATERIALIZED (
     DELETE FROM workflow_human_tasks
     WHERE tenant_id = %(tenant)s AND task_id = ANY (ARRAY(SELECT wait_id FROM removed))
 )
-SELECT closed_at, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
-FROM walked ORDER BY closed_at DESC, id DESC LIMIT 1
+SELECT closed_at::text, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
+FROM walked ORDER BY walked.closed_at DESC, id DESC LIMIT 1
 """
 
 EVENTS: Final = "workflow_runtime_events"
 REJECTED: Final = "workflow_rejected_entries"
 WAITS: Final = "workflow_run_waits"
-_BEGINNING: Final = ("-infinity", "")
+_BEGINNING: Final[Place] = ("-infinity", "")
 _OF_REJECTED: Final = frozenset({Outcome.MALFORMED, Outcome.REJECTED})
 
 
@@ -138,20 +139,24 @@ class Removed:
 
 
 class Retention:
-    """Works in small batches, each a transaction of its own."""
+    """Works in small batches, each a transaction of its own; where it stands is in the database."""
 
-    def __init__(self, database: Database, keeping: Keeping, batch: int = 500) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keeping: Keeping,
+        batch: int = 500,
+        anew: timedelta = WALKED_ANEW_AFTER,
+    ) -> None:
         self._database = database
         self._keeping = keeping
         self._batch = batch
-        self._walked: dict[tuple[str, str, str], tuple[object, str]] = {}
-        self._passes = 0
+        self._anew = anew
 
     async def remove(self) -> Removed:
         """Remove what is older than it is kept. Raises DatabaseUnavailable: try again later."""
-        if self._passes % PASSES_BEFORE_ANEW == 0:
-            self._walked.clear()
-        self._passes += 1
+        async with self._database.transaction() as connection:
+            await forget_places(connection)
         events = rejected = 0
         for outcome in Outcome:
             age = self._keeping.age_of(outcome)
@@ -169,34 +174,34 @@ class Retention:
     async def _walk(
         self, table: str, statement: str, age: timedelta, outcome: Outcome | None
     ) -> int:
+        word = "" if outcome is None else outcome.value
+        walk = f"remove {table} {word}".rstrip()
         async with self._database.transaction() as connection:
             cursor = await connection.execute(tenants_in(table).encode())
             tenants = [str(row[0]) for row in await cursor.fetchall()]
-        word = "" if outcome is None else outcome.value
-        return sum([await self._walk_tenant(t, table, statement, age, word) for t in tenants])
+            places = await places_of(connection, walk, tenants, anew=self._anew)
+        terms = {"age": age, "count": self._batch} | ({"outcome": word} if word else {})
+        return sum(
+            [
+                await self._walk_tenant(Walk(walk, tenant), places.get(tenant), statement, terms)
+                for tenant in tenants
+            ]
+        )
 
     async def _walk_tenant(
-        self, tenant: str, table: str, statement: str, age: timedelta, outcome: str
+        self, walk: Walk, place: Place | None, statement: str, terms: Mapping[str, Any]
     ) -> int:
         total = 0
-        place = (table, outcome, tenant)
         while True:
-            after, after_id = self._walked.get(place, _BEGINNING)
-            parameters: dict[str, Any] = {
-                "tenant": tenant,
-                "after": after,
-                "after_id": after_id,
-                "age": age,
-                "count": self._batch,
-            }
-            if outcome:
-                parameters["outcome"] = outcome
+            after, after_id = place or _BEGINNING
+            page = {**terms, "tenant": walk.tenant, "after": after, "after_id": after_id}
             async with self._database.transaction() as connection:
-                cursor = await connection.execute(statement.encode(), parameters)
+                cursor = await connection.execute(statement.encode(), page)
                 row = await cursor.fetchone()
-            if row is None:
-                return total
-            self._walked[place] = (row[0], row[1])
+                if row is None:
+                    return total
+                begins, place = place is None, (row[0], row[1])
+                await keep_place(connection, walk, place, begins=begins)
             total += int(row[3])
             if row[2] < self._batch:
                 return total

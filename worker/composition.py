@@ -28,6 +28,7 @@ from routing.dispatch import Dispatcher
 from routing.gate import Backoff
 from routing.launch_store import LaunchStore
 from routing.launcher import Launcher, LaunchLimits
+from routing.maintenance.leadership import SWEEPING, Lease, following
 from routing.matching import Matcher
 from routing.reconcile import Reconciler
 from routing.retention import Retention
@@ -75,6 +76,8 @@ class Service:
     outgoing: Outgoing
     sink: Outgoing | RemoteDispatcher
     activities: WaitActivities
+    sweeping: Lease
+    following: Lease
     sweeper: Sweeper
     retention: Retention
     reconciler: Reconciler
@@ -125,6 +128,8 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
             outgoing=outgoing,
             sink=sink,
             activities=WaitActivities(observation.waits(Waits(database)), sink.wake),
+            sweeping=_lease(ground, SWEEPING),
+            following=_lease(ground, following(settings.temporal_namespace)),
             sweeper=_sweeper(ground),
             retention=Retention(observation.kept(database), keeping(settings)),
             reconciler=Reconciler(observation.reconciled(database), runs),
@@ -226,6 +231,10 @@ def _consumer(
         schemas=ground.schemas,
         tenant=settings.stream_tenant,
     )
+
+
+def _lease(ground: _Ground, duty: str) -> Lease:
+    return Lease(ground.database, duty, ground.owner, ground.settings.leader_lease)
 
 
 def _sweeper(ground: _Ground) -> Sweeper:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ from routing.faults import DatabaseUnavailable
 from routing.wakeups import listen
 from worker.cancelling import cancel
 from worker.composition import Service, compose
+from worker.leading import Loops, lead_for_ever
 from worker.rules_source import Kept, ReloadableRules, Reloaded
 from worker.settings import Role, Settings
 from worker.sweeping import (
@@ -103,11 +104,31 @@ def _background(service: Service) -> list[Coroutine[Any, Any, None]]:
         come_by = service.observation.listener.beat
         loops.append(listen(url, service.outgoing.wake, service.backoff, come_by))
     if Role.SWEEPER in settings.roles:
-        loops.append(sweep_for_ever(service.sweeper, wake, settings.sweep_period))
-        loops.append(keep_for_ever(service.retention, settings.retention_period))
-        loops.append(reconcile_for_ever(service.reconciler, wake, settings.reconcile_period))
-        loops.append(reconcile_runs_for_ever(service.run_reconciler, settings.reconcile_period))
+        loops += _duties(service, wake)
     return loops
+
+
+def _duties(service: Service, wake: Callable[[], None]) -> list[Coroutine[Any, Any, None]]:
+    """What one process does for all."""
+    settings = service.settings
+
+    def sweeping() -> Loops:
+        return [
+            sweep_for_ever(service.sweeper, wake, settings.sweep_period),
+            keep_for_ever(service.retention, settings.retention_period),
+        ]
+
+    def following() -> Loops:
+        period = settings.reconcile_period
+        return [
+            reconcile_for_ever(service.reconciler, wake, period),
+            reconcile_runs_for_ever(service.run_reconciler, period),
+        ]
+
+    return [
+        lead_for_ever(service.sweeping, sweeping, service.observation),
+        lead_for_ever(service.following, following, service.observation),
+    ]
 
 
 async def _schema_is_ready(service: Service, stopping: asyncio.Event) -> bool:

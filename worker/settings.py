@@ -222,6 +222,12 @@ class Settings(
         gt=ZERO,
         description="How often expired waits and events are retired.",
     )
+    leader_lease: Duration = Field(
+        default=timedelta(seconds=6),
+        ge=timedelta(seconds=1),
+        description="Of all processes with the role sweeper one does its work; when it is silent "
+        "for this long, another one takes over.",
+    )
     reconcile_period: Duration = Field(
         default=timedelta(minutes=5),
         gt=ZERO,

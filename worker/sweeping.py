@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 async def sweep_for_ever(sweeper: Sweeper, wake: Callable[[], None], period: timedelta) -> None:
     """Expire waits and buffered events, once per period."""
+    sweeper.begin()
 
     async def sweep() -> None:
         waits = await sweeper.expire_waits()

@@ -111,9 +111,47 @@ async def test_what_is_under_way_is_kept_and_goes_later(
 
     early = await Retention(database, Keeping(MONTH)).remove()
     await waits.close([Closing(wait.tenant, wait.wait_id, Disposition.TIMED_OUT)])
-    late = await Retention(database, Keeping(MONTH)).remove()
+    late = await Retention(database, Keeping(MONTH), anew=timedelta(0)).remove()
 
     assert (early.events, late.events) == (0, 1)
+
+
+async def test_whoever_removes_next_goes_on_where_the_last_one_ended(
+    database: Database, matcher: Matcher, waits: Waits, database_url: str
+) -> None:
+    wait = a_wait(key="7")
+    await waits.register([wait])
+    await matcher.record([incoming(key="7"), incoming(key="8")])
+    let_forty_days_pass(database_url)
+    first = await Retention(database, Keeping(MONTH)).remove()
+    await waits.close([Closing(wait.tenant, wait.wait_id, Disposition.TIMED_OUT)])
+    await matcher.record([incoming(key="9")])
+    execute(
+        database_url,
+        "UPDATE workflow_runtime_events SET received_at = received_at - interval '35 days',"
+        " available_until = NULL WHERE correlation_key = '9'",
+    )
+
+    second = await Retention(database, Keeping(MONTH)).remove()
+
+    # What was held up then is behind the place, and gone back to once a day.
+    assert (first.events, second.events) == (1, 1)
+    assert one_row(database_url, "SELECT correlation_key FROM workflow_runtime_events") == ("7",)
+
+
+async def test_the_place_of_a_walk_that_nobody_comes_to_is_forgotten(
+    database: Database, matcher: Matcher, database_url: str
+) -> None:
+    await matcher.record([incoming()])
+    let_forty_days_pass(database_url)
+    await Retention(database, Keeping(MONTH)).remove()
+    execute(
+        database_url, "UPDATE workflow_walk_cursors SET updated_at = now() - interval '60 days'"
+    )
+
+    await Retention(database, Keeping(MONTH)).remove()
+
+    assert count(database_url, "workflow_walk_cursors") == 0
 
 
 async def test_an_event_that_a_look_back_may_take_is_kept(

@@ -25,6 +25,7 @@ BUFFER_TTL = timedelta(hours=1)
 class Rig:
     def __init__(self, database: Database, url: str) -> None:
         self.url = url
+        self.database = database
         self.waits = Waits(database)
         # Of what it records nobody has tried to send anything yet.
         self.matcher = Matcher(
@@ -36,6 +37,10 @@ class Rig:
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.url) as connection:
             return connection.execute(query.encode()).fetchall()
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.url) as connection:
+            connection.execute(statement.encode())
 
     def let_pass(self, table: str, *columns: str) -> None:
         """Two hours pass for the rows of a table."""
@@ -193,7 +198,7 @@ async def test_events_of_many_tenants_expire_in_small_batches_and_each_once(rig:
     ) == [("young",)]
 
 
-async def test_a_sweeper_that_starts_anew_goes_over_everything_again(
+async def test_a_sweeper_that_starts_anew_goes_over_nothing_twice(
     rig: Rig, database_url: str
 ) -> None:
     await rig.matcher.record([incoming(key="7") for _ in range(5)])
@@ -204,3 +209,53 @@ async def test_a_sweeper_that_starts_anew_goes_over_everything_again(
 
     async with open_database(database_url, DatabaseLimits(connections=1)) as database:
         assert await Sweeper(database, BUFFER_TTL, batch=3).expire_events() == 1
+
+
+async def test_a_new_sweeper_goes_on_where_the_last_one_ended(rig: Rig) -> None:
+    await rig.matcher.record([incoming(event_id=f"e-{n}", key="7") for n in range(7)])
+    rig.let_events_age()
+    await rig.sweeper.expire_events()
+    rig.execute("UPDATE workflow_runtime_events SET available_until = now() WHERE event_id = 'e-0'")
+    await rig.matcher.record([incoming(event_id="later", key="7")])
+    rig.execute(
+        "UPDATE workflow_runtime_events SET received_at = now() - interval '90 minutes',"
+        " available_until = now() WHERE event_id = 'later'"
+    )
+
+    expired = await Sweeper(rig.database, BUFFER_TTL, batch=3).expire_events()
+
+    # The first seven are done with: only what came behind them is looked at.
+    assert expired == 1
+
+
+async def test_events_of_a_longer_buffer_time_are_come_back_to(rig: Rig) -> None:
+    await rig.matcher.record([incoming(event_id=f"e-{n}", key="7") for n in range(7)])
+    rig.let_events_age()
+    rig.execute(
+        "UPDATE workflow_runtime_events SET available_until = now() + interval '1 day'"
+        " WHERE event_id = 'e-2'"
+    )
+    at_first = await rig.sweeper.expire_events()
+    rig.execute("UPDATE workflow_runtime_events SET available_until = now() WHERE event_id = 'e-2'")
+
+    rig.sweeper.begin()
+    later = await rig.sweeper.expire_events()
+
+    assert (at_first, later) == (6, 1)
+
+
+async def test_an_event_that_may_have_an_earlier_one_under_way_is_come_back_to(rig: Rig) -> None:
+    quick = Sweeper(rig.database, timedelta(0), batch=3)
+    await rig.matcher.record([incoming(event_id="committed", key="7")])
+    rig.execute("UPDATE workflow_runtime_events SET available_until = now()")
+    at_first = await quick.expire_events()
+    await rig.matcher.record([incoming(event_id="under way", key="7")])
+    rig.execute(
+        "UPDATE workflow_runtime_events SET available_until = now(),"
+        " received_at = now() - interval '1 second' WHERE event_id = 'under way'"
+    )
+
+    quick.begin()
+    later = await quick.expire_events()
+
+    assert (at_first, later) == (1, 1)

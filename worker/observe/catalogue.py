@@ -192,6 +192,14 @@ LAUNCH_OUTBOX_AGE: Final = Metric(
     "Age of the oldest of them (of the first 10,000 that are due); 0 without any.",
     shown_by=SWEEPING,
 )
+LEADS: Final = Metric(
+    "pointsman_leads",
+    Kind.GAUGE,
+    "1 while this process does a duty for all; 0 while another one does. `duty` is `sweeping` "
+    "(expiry and retention) or `following/` with a Temporal namespace.",
+    ("duty",),
+    shown_by=SWEEPING,
+)
 STREAM_LENGTH: Final = Metric(
     "pointsman_stream_entries", Kind.GAUGE, "Length of the stream.", ("stream",), shown_by=READING
 )

@@ -69,6 +69,7 @@ class Metrics:
         self._registered = self._counter(catalogue.WAITS_REGISTERED)
         self._closed = self._counter(catalogue.WAITS_CLOSED)
         self._expired = self._counter(catalogue.EXPIRED)
+        self._leads = self._gauge(catalogue.LEADS)
         self._stored = StoredGauges(self._gauge)
         self._streams = StreamGauges(self._gauge)
         self._dependencies = self._gauge(catalogue.DEPENDENCY)
@@ -145,6 +146,10 @@ class Metrics:
     def hold_deliveries_at(self, in_memory: Callable[[], int]) -> None:
         """Read the number of deliveries in memory from there, at each look."""
         self._in_memory.set_function(in_memory)
+
+    def leads(self, duty: str, *, leads: bool) -> None:
+        """Whether this process has the lease of a duty."""
+        self._leads.labels(duty).set(leads)
 
     def stored(self, backlog: Backlog) -> None:
         """What stands in the database now."""

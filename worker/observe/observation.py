@@ -21,6 +21,7 @@ from routing.dispatch import Deliveries
 from routing.faults import RoutingError
 from routing.launcher import Launches
 from routing.launches import Starter
+from routing.maintenance.leadership import SWEEPING
 from routing.signalling import Signaller
 from routing.wakeups import LISTENS
 from worker.activities import WaitBook
@@ -82,6 +83,7 @@ class Observation:
         self._keeper = self._watch(
             Role.SWEEPER, "retention", 2 * (settings.retention_period + slow)
         )
+        self._leader = self._watch(Role.SWEEPER, "leader", 2 * (settings.leader_lease + slow))
         self.listener = self._watch(Role.DELIVERY, "wakeups", 2 * (LISTENS + slow))
         self.worker = self._watch(Role.WORKER, "worker", 2 * (settings.signal_timeout + slow))
         self.api = self._watch(Role.API, "api", 2 * slow)
@@ -148,6 +150,15 @@ class Observation:
     def reconciled(self, database: Database) -> Database:
         """The database as the reconciler walks it."""
         return BeatingDatabase(database, self._reconciler)
+
+    def came_by(self, duty: str, *, leads: bool) -> None:
+        """See `worker.leading.Watch`; the loops of a duty that another leads need not turn."""
+        self._leader.beat()
+        self.metrics.leads(duty, leads=leads)
+        if not leads:
+            loops = [self._sweeper, self._keeper] if duty == SWEEPING else [self._reconciler]
+            for loop in loops:
+                loop.beat()
 
     def look_at(
         self,

@@ -18,6 +18,8 @@ TABLES: Final[Mapping[str, str]] = {
     "workflow_api_tokens": "Tokens of the HTTP API, by their hash.",
     "workflow_console_sessions": "Open sessions of the console, by their hash.",
     "workflow_operator_actions": "What people did by hand, and why.",
+    "workflow_leases": "Which process does what one process does for all.",
+    "workflow_walk_cursors": "Where the walks through tables stand.",
 }
 
 COLUMNS: Final[Mapping[str, str]] = {
@@ -108,4 +110,10 @@ COLUMNS: Final[Mapping[str, str]] = {
     "completed_at": "When they did.",
     "completed_event_id": "The event that carries the answer.",
     "at": "When.",
+    "duty": "`sweeping`, or `following/` with a Temporal namespace.",
+    "owner": "The process that has the lease.",
+    "taken_at": "Since when it has led.",
+    "walk": "Which walk.",
+    "place": "Where it stands.",
+    "began_at": "When it began.",
 }
