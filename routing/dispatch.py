@@ -281,7 +281,7 @@ class Dispatcher:
             await self._until(lambda: self._room_to_claim > 0 and not self._draining)
             self._to_claim.clear()
             try:
-                claimed = await self._deliveries.claim(self._room_to_claim)
+                claimed = await self._deliveries.claim(max(1, self._room_to_claim >> failures))
             except RoutingError as error:
                 log.warning("deliveries.claiming_postponed", error=str(error))
                 await asyncio.sleep(self._limits.backoff.delay(failures).total_seconds())

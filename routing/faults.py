@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout
 
@@ -22,6 +24,14 @@ class DatabaseContended(DatabaseUnavailable):
     """A healthy database, in which others held for too long what was asked for: try again soon."""
 
 
+class StatementFailed(DatabaseUnavailable):
+    """A server that answers could not do what was asked: try less at a time, or later.
+
+    By its class the error may be the data's fault as well as the server's. Who can probe the server
+    makes it `RecordRefused` when that is healthy.
+    """
+
+
 class RecordRefused(RoutingError):
     """A healthy database refuses what was to be written: trying the same again will not help."""
 
@@ -38,29 +48,38 @@ class InvalidTask(InvalidWait):
     """The human task of a wait cannot be put to anybody: correct it."""
 
 
-# Only these say something about the data itself. Everything else (connection loss, shutdown, full
-# disk, exhausted connections, deadlock, time-out, missing table or privilege) is the database's
-# state and passes, or an operator mends it. Classes of SQLSTATE: Postgres manual, appendix A.
-_REFUSALS = (psycopg.DataError, psycopg.IntegrityError)
-_REFUSED_STATES = ("54",)
+# Classes and codes of SQLSTATE: Postgres manual, appendix A.
+# These say something about the data itself: data exception, integrity constraint violation,
+# program limit exceeded.
+_REFUSALS: Final = frozenset({"22", "23", "54"})
 # A lock that was not to be had in time, a deadlock that was lost, a serialization failure.
-_CONTENTIONS = (
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-)
+_CONTENTIONS: Final = frozenset({"55P03", "40P01", "40001"})
+# These are the server's state, which passes, or an operator mends it: connection, resources (disk,
+# memory, connections), operator intervention, input and output, configuration, authorization, the
+# database itself; and single codes of other classes: read-only, left idle.
+_OUTAGES: Final = frozenset({"08", "28", "3D", "53", "57", "58", "F0"})
+_SINGLE_OUTAGES: Final = frozenset({"25006", "25P03"})
+# A statement that took too long, or that somebody cancelled, is what that class holds besides.
+_CANCELED: Final = "57014"
 
 
 def translated(error: psycopg.Error | PoolTimeout | PoolClosed | OSError) -> RoutingError:
-    """The routing error that tells the caller whether the same data may be tried again."""
-    if isinstance(error, _REFUSALS):
-        return RecordRefused(_said(error))
-    if isinstance(error, _CONTENTIONS):
-        return DatabaseContended(_said(error))
+    """The routing error that tells the caller whether the same data may be tried again.
+
+    An error of which nothing is known, such as one that a trigger of somebody else's raises, is a
+    `StatementFailed`: never an outage that is waited for without asking.
+    """
     state = getattr(error, "sqlstate", None)
-    if state is not None and state[:2] in _REFUSED_STATES:
-        return RecordRefused(_said(error))
-    return DatabaseUnavailable(_said(error))
+    said = _said(error)
+    if state is None:
+        return DatabaseUnavailable(said)
+    if state in _CONTENTIONS:
+        return DatabaseContended(said)
+    if state[:2] in _REFUSALS:
+        return RecordRefused(said)
+    if state != _CANCELED and (state[:2] in _OUTAGES or state in _SINGLE_OUTAGES):
+        return DatabaseUnavailable(said)
+    return StatementFailed(said)
 
 
 def _said(error: BaseException) -> str:

@@ -105,7 +105,7 @@ class Launcher:
             self._to_claim.clear()
             room = self._gate.width - self._under_way
             try:
-                claimed = await self._launches.claim(room)
+                claimed = await self._launches.claim(max(1, room >> failures))
             except RoutingError as error:
                 log.warning("launches.claiming_postponed", error=str(error))
                 await asyncio.sleep(self._limits.backoff.delay(failures).total_seconds())

@@ -20,6 +20,7 @@ from correlation.reason import Outcome, Reason
 from correlation.resolution import Resolution, Resolved, Unresolved
 from routing.columns import identity_columns, rejected_columns
 from routing.database import Connection, Database
+from routing.faults import RecordRefused, RoutingError, StatementFailed
 from routing.incoming import (
     Delivery,
     Identity,
@@ -30,7 +31,7 @@ from routing.incoming import (
 )
 from routing.known_event import KnownEvent, read_known_event
 from routing.launch_recording import look_up_triggers, record_launches
-from routing.prepared import Part, PreparedEvents
+from routing.prepared import Part, PreparedEvents, part_of
 from routing.statements import (
     COUNT_REDELIVERIES,
     KNOWN_EVENTS,
@@ -79,15 +80,32 @@ class Matcher:
         (some event of the batch will never go in: halve it to find out which).
         """
         prepared = events if isinstance(events, PreparedEvents) else self.prepared(events)
-        recorded = [await self._record_part(part) for part in prepared.parts]
-        if rejected:
-            async with self._database.transaction() as connection:
-                await connection.execute(RECORD_REJECTED, rejected_columns(rejected))
+        try:
+            recorded = [await self._record_part(part) for part in prepared.parts]
+            if rejected:
+                async with self._database.transaction() as connection:
+                    await connection.execute(RECORD_REJECTED, rejected_columns(rejected))
+        except StatementFailed as error:
+            await self._probe(error)
+            raise RecordRefused(str(error)) from error
         return Recorded(
             list(chain.from_iterable(part.events for part in recorded)),
             list(chain.from_iterable(part.deliveries for part in recorded)),
             sum(part.left_to_claim for part in recorded),
         )
+
+    async def _probe(self, failure: StatementFailed) -> None:
+        """Return when the database records an empty batch, which needs all that a full one does.
+
+        So a missing table or privilege is an outage, while what a trigger of somebody else's raises
+        for single rows is those rows' own fault. Raises `failure` otherwise.
+        """
+        try:
+            async with self._database.hot_transaction() as connection:
+                await connection.execute(RECORD_REJECTED, rejected_columns([]))
+                await self._match(connection, part_of([]))
+        except RoutingError as error:
+            raise failure from error
 
     async def _record_part(self, part: Part) -> Recorded:
         async with self._database.hot_transaction() as connection:

@@ -32,7 +32,7 @@ class Part:
 
     def without(self, identities: Collection[Identity]) -> Part:
         """The same part but for these events; its locks are held already."""
-        return _part([each for each in self.batch if each.identity not in identities])
+        return part_of([each for each in self.batch if each.identity not in identities])
 
 
 class PreparedEvents(list[IncomingEvent]):
@@ -44,11 +44,12 @@ class PreparedEvents(list[IncomingEvent]):
         """Work out the parts; none takes more locks than that, unless it is but one event."""
         super().__init__(events)
         self.parts: Sequence[Part] = [
-            _part(batch) for batch in _by_locks(events, locks_per_transaction)
+            part_of(batch) for batch in _by_locks(events, locks_per_transaction)
         ]
 
 
-def _part(batch: Sequence[IncomingEvent]) -> Part:
+def part_of(batch: Sequence[IncomingEvent]) -> Part:
+    """These events as one part."""
     firsts = {incoming.identity: incoming for incoming in reversed(batch)}
     # Redelivered beside itself is hardly ever an event: then the batch is as it should be.
     unique = batch

@@ -9,11 +9,14 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from routing.faults import RoutingError
+from routing.faults import RecordRefused, RoutingError, StatementFailed
 from routing.gate import Backoff
 
 GATHERING: Final = timedelta(milliseconds=50)
 """So long ends are collected while many more are on their way."""
+
+TRIES_ALONE: Final = 3
+"""An end that fails alone this often is left to its lease: no other waits for it."""
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +27,8 @@ class WriteBack(Generic[End]):
     """Collects ends while the batch before is being written; `run` must be running.
 
     What cannot be written is written later: until then its row is leased, and when the lease ends
-    somebody else tries again, which the target knows by the request id.
+    somebody else tries again, which the target knows by the request id. A batch that a server which
+    answers does not take is halved, so that one end holds up no other.
     """
 
     def __init__(
@@ -71,8 +75,23 @@ class WriteBack(Generic[End]):
         while True:
             try:
                 return await self._write(batch)
+            except (RecordRefused, StatementFailed) as error:
+                self._postponed(batch, error)
+                if len(batch) > 1:
+                    middle = len(batch) // 2
+                    return [
+                        *await self._insist(batch[:middle]),
+                        *await self._insist(batch[middle:]),
+                    ]
+                if failures >= TRIES_ALONE - 1:
+                    event = f"{self._name}.settling_given_up"
+                    log.error(event, error=str(error))  # noqa: TRY400  no bug, no traceback
+                    return []
             except RoutingError as error:
-                event = f"{self._name}.settling_postponed"
-                log.warning(event, count=len(batch), error=str(error))
+                self._postponed(batch, error)
             await asyncio.sleep(self._backoff.delay(failures).total_seconds())
             failures += 1
+
+    def _postponed(self, batch: Sequence[End], error: RoutingError) -> None:
+        event = f"{self._name}.settling_postponed"
+        log.warning(event, count=len(batch), error=str(error))

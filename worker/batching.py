@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from routing.faults import RecordRefused
+from routing.faults import RecordRefused, StatementFailed
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -46,7 +46,7 @@ class Batcher(Generic[Request, Answer]):
     async def _answer(self, batch: Sequence[tuple[Request, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._execute([request for request, _ in batch])
-        except RecordRefused as error:
+        except (RecordRefused, StatementFailed) as error:
             if len(batch) > 1:
                 for single in batch:
                     await self._answer([single])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from routing.faults import StatementFailed
 from routing.gate import Backoff
 from routing.write_back import WriteBack
 from tests.running import in_background
@@ -23,8 +24,14 @@ class Rows:
             crowded=lambda: crowded,
         )
 
+        self.refused: set[int] = set()
+        self.written: list[int] = []
+
     async def _write(self, batch: Sequence[int]) -> Sequence[int]:
         self.batches.append(list(batch))
+        if self.refused.intersection(batch):
+            raise StatementFailed("P0001")
+        self.written += batch
         return ()
 
 
@@ -48,3 +55,17 @@ async def test_where_many_are_on_their_way_those_that_follow_closely_are_written
         await wait_until(lambda: rows.batches, description="something is written")
 
     assert rows.batches == [[1, 2]]
+
+
+async def test_an_end_that_the_database_never_takes_holds_up_no_other() -> None:
+    rows = Rows(crowded=False)
+    rows.refused = {3}
+
+    async with in_background(rows.back.run()):
+        for number in range(8):
+            rows.back.add(number)
+        await wait_until(lambda: len(rows.written) == 7, description="the others are written")
+        rows.back.add(8)
+        await wait_until(lambda: 8 in rows.written, description="what comes later, too")
+
+    assert 3 not in rows.written
