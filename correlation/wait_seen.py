@@ -47,6 +47,15 @@ class WaitSeen:
     registered_at: datetime
     expires_at: datetime | None
     closed_at: datetime | None
+    times_out_at: datetime | None = None
+    """When the workflow itself gives up, where it said so; `expires_at` is some time later."""
+    detail: str | None = None
+    """Of the reason, in free text: of a wait that was closed by hand, who closed it and why."""
+
+    @property
+    def until(self) -> datetime | None:
+        """How long the wait lasts, as its workflow sees it."""
+        return self.times_out_at or self.expires_at
 
     def open_at(self, moment: datetime) -> bool:
         """Whether an event that came then would have met it."""

@@ -34,6 +34,8 @@ class Mode(StrEnum):
     OFF = "off"
     WARN = "warn"
     """It goes its way; the audit notes what does not fit."""
+    ENFORCE_LAUNCHES = "enforce_launches"
+    """It wakes whoever waits for it, and starts no workflow; the audit notes what does not fit."""
     ENFORCE = "enforce"
     """It is rejected with the reason `schema_invalid`."""
 
@@ -46,9 +48,23 @@ class SchemasError(ValueError):
 class SchemaFault:
     """A payload is not what its schema asks for."""
 
-    enforced: bool
-    """True: the event is to be rejected; False: its audit row is to carry the detail."""
+    mode: Mode
+    """What is to become of the event."""
     detail: str
+
+    @property
+    def enforced(self) -> bool:
+        """Whether the event is to be rejected; its audit row is to carry the detail otherwise."""
+        return self.mode is Mode.ENFORCE
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Which schema judged a payload, and what it found."""
+
+    judged_by: str
+    """The schema's event name and version: `INVOICE_PAID 2`."""
+    fault: SchemaFault | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,14 @@ class PayloadSchemas:
     def fault_of(self, event: Event) -> SchemaFault | None:
         """What is wrong with an event's payload; None when nothing is, or nothing is asked of it.
 
+        Never raises.
+        """
+        judgement = self.judgement_of(event)
+        return None if judgement is None else judgement.fault
+
+    def judgement_of(self, event: Event) -> Judgement | None:
+        """Which schema judges an event, and how; None when nothing is asked of its payload.
+
         Never raises. Names the first five failing places, without any value that stands there.
         """
         schemas = self.by_name.get(event.name)
@@ -81,10 +105,11 @@ class PayloadSchemas:
             detail = f"payload_schema_ref names no version of the schema; there are: {known}"
         else:
             detail = _errors(validator, event.payload.value)
+        judged_by = f"{event.name} {version:.100}"
         if not detail:
-            return None
-        detail = f"payload schema {event.name} {version:.100}: {detail}"[:LONGEST_DETAIL]
-        return SchemaFault(schemas.mode is Mode.ENFORCE, detail)
+            return Judgement(judged_by, None)
+        detail = f"payload schema {judged_by}: {detail}"[:LONGEST_DETAIL]
+        return Judgement(judged_by, SchemaFault(schemas.mode, detail))
 
 
 NO_SCHEMAS: Final = PayloadSchemas(MappingProxyType({}))

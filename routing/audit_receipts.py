@@ -1,4 +1,4 @@
-"""What a publisher is told of events just posted: their keys, and the waits that they met."""
+"""What a publisher is told of events just posted: their keys, what they met, what they start."""
 
 from __future__ import annotations
 
@@ -20,18 +20,31 @@ class MatchedWait:
 
 
 @dataclass(frozen=True, slots=True)
+class StartedWorkflow:
+    """What a trigger makes of the event."""
+
+    trigger_id: str
+    workflow_id: str
+    workflow_type: str
+    status: str
+    """`pending` (it is about to be started), `launched`, `dead`, or `skipped` for the reason."""
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """An event as it stands in the audit now."""
 
     keys: tuple[str, ...]
     waits: tuple[MatchedWait, ...]
+    launches: tuple[StartedWorkflow, ...]
 
 
-# Indexes: the primary keys of events and deliveries.
+# Indexes: the primary keys of events, deliveries and launches.
 RECEIPTS: Final = """
 SELECT e.tenant_id, e.event_id,
        coalesce(e.correlation_keys, array_remove(ARRAY[e.correlation_key], NULL)),
-       d.wait_ids, d.workflow_ids
+       d.wait_ids, d.workflow_ids, l.launches
 FROM unnest(%(tenants)s::text[], %(event_ids)s::text[]) AS i (tenant_id, event_id)
 JOIN workflow_runtime_events AS e USING (tenant_id, event_id)
 CROSS JOIN LATERAL (
@@ -40,6 +53,12 @@ CROSS JOIN LATERAL (
     FROM workflow_event_deliveries
     WHERE tenant_id = e.tenant_id AND event_id = e.event_id
 ) AS d
+CROSS JOIN LATERAL (
+    SELECT array_agg(ARRAY[trigger_id, workflow_id, workflow_type, status, reason]
+                     ORDER BY trigger_id) AS launches
+    FROM workflow_event_launches
+    WHERE tenant_id = e.tenant_id AND event_id = e.event_id
+) AS l
 """
 
 
@@ -55,6 +74,7 @@ async def read_receipts(
                 MatchedWait(wait_id, workflow_id)
                 for wait_id, workflow_id in zip(wait_ids or (), workflow_ids or (), strict=True)
             ),
+            tuple(StartedWorkflow(*each) for each in launches or ()),
         )
-        for tenant, event_id, keys, wait_ids, workflow_ids in await cursor.fetchall()
+        for tenant, event_id, keys, wait_ids, workflow_ids, launches in await cursor.fetchall()
     }

@@ -29,27 +29,35 @@ _WITHOUT_KEY: Final[Mapping[str, str]] = {
 def sentences_of(story: EventStory, now: datetime) -> tuple[str, ...]:
     """One sentence for each thing that came of the event, the most telling first."""
     lines: list[str] = []
+    started = [_of_launch(launch) for launch in story.launches]
+    if starts_something(story.launches) and not story.deliveries:
+        lines.extend(started)  # what came of it, before what did not
+        started = []
     if story.event is not None:
-        lines.extend(_of_event(story.event, story.deliveries, now))
-    lines.extend(_of_launch(launch) for launch in story.launches)
+        lines.extend(_of_event(story, story.event, now))
+    lines.extend(started)
     lines.extend(_of_rejected(entry) for entry in story.rejected)
     return tuple(lines)
 
 
-def _of_event(
-    event: EventRecord, deliveries: Sequence[DeliveryRecord], now: datetime
-) -> Iterator[str]:
+def starts_something(launches: Sequence[LaunchRecord]) -> bool:
+    """Whether any trigger starts, or has started, a workflow with the event."""
+    return any(launch.status in {"launched", "pending"} for launch in launches)
+
+
+def _of_event(story: EventStory, event: EventRecord, now: datetime) -> Iterator[str]:
+    nobody = "It met no wait" if starts_something(story.launches) else "It woke nobody"
     match event.outcome:
         case Outcome.MATCHED:
-            yield from (_of_delivery(delivery) for delivery in deliveries)
+            yield from (_of_delivery(delivery) for delivery in story.deliveries)
         case Outcome.NO_WAIT:
             yield (
-                f"It woke nobody: no run of tenant {event.tenant} waited for {event.name} "
+                f"{nobody}: no run of tenant {event.tenant} waited for {event.name} "
                 f"with {_keys(event.keys)} when it came."
             )
             yield _availability(event, now)
         case Outcome.UNRESOLVED:
-            yield f"It woke nobody: {without_key(event.reason)}."
+            yield f"{nobody}: {without_key(event.reason)}."
             if event.detail:
                 yield what_was_read(event.detail)
         case Outcome.MALFORMED | Outcome.REJECTED:

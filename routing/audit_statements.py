@@ -112,7 +112,7 @@ RECURSIVE wait_tenants AS (
 WAIT_COLUMNS: Final = """
 w.tenant_id AS tenant, w.wait_id, w.event_name AS name, w.correlation_key, w.workflow_id,
 w.run_id, w.kind, w.cardinality, w.filter, w.lookback, w.status, w.disposition, w.reason,
-w.registered_at, w.expires_at, w.closed_at
+w.registered_at, w.expires_at, w.times_out_at, w.closed_at, w.detail
 """
 
 # Index: workflow_run_waits_open, in its own order until the limit.

@@ -75,7 +75,7 @@ def event_columns(batch: Sequence[IncomingEvent]) -> Columns:
         "names": [event.name for event in events],
         "payloads": [event.payload.text for event in events],
         "digests": [content_digest(event) for event in events],
-        "contexts": [_context(event.context) for event in events],
+        "contexts": [_context(each.event.context, each.judged_by) for each in batch],
         "streams": [incoming.origin.stream for incoming in batch],
         "entry_ids": [incoming.origin.entry_id for incoming in batch],
         "occurred": [event.occurred_at for event in events],
@@ -152,10 +152,11 @@ def _array(texts: Iterable[str]) -> str:
     return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
 
 
-def _context(context: EventContext) -> str | None:
-    if context is NO_CONTEXT or context == NO_CONTEXT:
+def _context(context: EventContext, judged_by: str | None) -> str | None:
+    if judged_by is None and (context is NO_CONTEXT or context == NO_CONTEXT):
         return None
-    return json.dumps({name: text for name, text in asdict(context).items() if text is not None})
+    facts = {**asdict(context), "judged_by": judged_by}
+    return json.dumps({name: text for name, text in facts.items() if text is not None})
 
 
 def identity_columns(identities: Sequence[Identity]) -> Columns:

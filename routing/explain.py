@@ -20,10 +20,10 @@ from correlation.rules import Rules
 from correlation.wait_seen import NearMissKind, WaitSeen
 from routing.audit import event_story
 from routing.audit_records import DeliveryRecord, EventStory
-from routing.audit_sentences import what_was_read, without_key
+from routing.audit_sentences import starts_something, what_was_read, without_key
 from routing.database import Database
 from routing.explain_advice import advice_on
-from routing.explain_launches import launch_prospects
+from routing.explain_launches import disabled_triggers, launch_prospects
 from routing.explain_records import EventExplanation
 from routing.explain_search import Search, another_tenant_waits, search
 from routing.stored_event import StoredEvent, keys_of_resolution
@@ -39,7 +39,7 @@ class _Case:
     story: EventStory | None
     """None of a hypothetical event."""
     launching: tuple[str, ...] = ()
-    """Of a hypothetical event: what its triggers would do now."""
+    """Of a hypothetical event: what its triggers would do now; of any: which are disabled."""
 
     @property
     def found(self) -> Findings:
@@ -90,9 +90,11 @@ async def explain_hypothetical(
     *,
     behind_wall: bool = False,
     across_tenants: bool = False,
+    launches_held: str | None = None,
 ) -> EventExplanation:
     """Explain what an event would do if it came now; nothing is recorded.
 
+    `launches_held` says why it would start nothing, whatever its triggers say.
     `across_tenants` says, too, whether another tenant waits for it: only for whoever may see every
     tenant, or anybody could ask for the keys of others. Raises DatabaseUnavailable.
     """
@@ -104,6 +106,7 @@ async def explain_hypothetical(
         None,
         behind_wall=behind_wall,
         across_tenants=across_tenants,
+        launches_held=launches_held,
     )
     return _explanation(case, rules)
 
@@ -133,6 +136,7 @@ async def _case(
     *,
     behind_wall: bool,
     across_tenants: bool,
+    launches_held: str | None = None,
 ) -> _Case:
     record = None if story is None else story.event
     recorded = () if record is None else record.keys
@@ -151,10 +155,17 @@ async def _case(
         )
         case = _Case(event, resolution, found, story)
         if story is not None:
-            return case
-        key = next(iter(keys_of_resolution(resolution)), None)
-        prospects = await launch_prospects(connection, event, key, taken=bool(case.open_waits))
-    return replace(case, launching=tuple(prospects))
+            said = await disabled_triggers(
+                connection,
+                event,
+                came_at=found.findings.received_at,
+                considered={launch.trigger_id for launch in story.launches},
+            )
+        else:
+            key = next(iter(keys_of_resolution(resolution)), None)
+            taken = bool(case.open_waits)
+            said = await launch_prospects(connection, event, key, taken=taken, held=launches_held)
+    return replace(case, launching=tuple(said))
 
 
 def _explanation(case: _Case, rules: Rules) -> EventExplanation:
@@ -211,7 +222,7 @@ def _sentences(case: _Case, explanation: EventExplanation) -> Iterator[str]:
         yield from case.story.sentences
     else:
         yield from _prospects(case)
-        yield from case.launching
+    yield from case.launching
     if explanation.recorded_rules_version not in {None, explanation.rules_version}:
         yield from _changed_rules(explanation)
     if not case.search.awaited_now:
@@ -281,8 +292,11 @@ def _what_to_do(case: _Case, explanation: EventExplanation) -> Iterator[str]:
     if open_now and not explanation.hypothetical:
         yield "A wait with its key is open now: replay the event to wake it."
     kinds = {miss.kind for miss in explanation.near_misses}
-    if not kinds and case.event.name not in case.found.names:
+    started = starts_something(explanation.launches)
+    if not kinds and not started and case.event.name not in case.found.names:
         yield f"Nothing, unless a workflow should wait for {case.event.name}: none ever did."
+    if not kinds and started:
+        return
     # A plain answer to the reason comes first unless something more particular was found.
     if not kinds - {NearMissKind.OTHER_TENANT}:
         yield from filter(None, [advice_on(explanation.reason)])

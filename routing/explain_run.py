@@ -181,7 +181,7 @@ def _state(wait: WaitSeen, deliveries: Sequence[DeliverySeen]) -> Iterator[str]:
         began = moment(wait.registered_at)
         yield f"{named(wait)} waited for {what} from {began} until {ending(wait)}{after}."
         return
-    until = "" if wait.expires_at is None else f" until {moment(wait.expires_at)}"
+    until = "" if wait.until is None else f" until {moment(wait.until)}"
     yield f"{named(wait)} waits for {what} since {moment(wait.registered_at)}{until}."
     if not deliveries:
         yield "Nobody has answered." if wait.kind == WaitKind.HUMAN else _NONE_CAME
@@ -222,10 +222,16 @@ def _missed(
         return
     had = {each.event_id for each in deliveries}
     before = [e for e in same_key if e.name == wait.name and e.event_id not in had]
+    if not wait.lookback:
+        before = [e for e in before if _within_reach(wait, e)]
     yield from (_before(wait, event) for event in before[:MOST_MISSED] if _in_time(wait, event))
-    others = [e for e in same_key if e.name != wait.name]
+    others = [e for e in same_key if e.name != wait.name and _within_reach(wait, e)]
     yield from (_other_name(wait, event) for event in others[:MOST_MISSED])
-    namesakes = [e for e in recent if e.name == wait.name and e.event_id not in had]
+    namesakes = [
+        e
+        for e in recent
+        if e.name == wait.name and e.event_id not in had and _within_reach(wait, e)
+    ]
     yield from _spelt_otherwise(wait, namesakes)
     keyless = [e for e in namesakes if e.outcome == "unresolved"]
     yield from (_unresolved(event) for event in keyless[:MOST_MISSED])
@@ -234,6 +240,11 @@ def _missed(
 def _in_time(wait: WaitSeen, event: EventSeen) -> bool:
     """Whether the event came before the wait ended; a later one is none of its business."""
     return wait.closed_at is None or event.received_at < wait.closed_at
+
+
+def _within_reach(wait: WaitSeen, event: EventSeen) -> bool:
+    """Whether the wait could have taken the event, had it been its own: not one from before it."""
+    return event.received_at >= wait.registered_at - wait.lookback and _in_time(wait, event)
 
 
 def _before(wait: WaitSeen, event: EventSeen) -> MissedEvent:
@@ -249,7 +260,7 @@ def _before(wait: WaitSeen, event: EventSeen) -> MissedEvent:
             sentence=sentence,
             what_to_do=f"Replay event {event.event_id}, or hand it to wait {wait.wait_id}.",
         )
-    looks = f"looks back {span(wait.lookback)} only" if wait.lookback else "does not look back"
+    looks = f"looks back {span(wait.lookback)} only"
     if wait.lookback >= gap:
         looks = "could not take it: it was taken already, or no longer buffered"
     return MissedEvent(

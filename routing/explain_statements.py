@@ -12,7 +12,7 @@ from typing import Final
 WAIT_COLUMNS: Final = """
 w.wait_id, w.event_name AS name, w.correlation_key, w.workflow_id, w.run_id, w.kind,
 w.cardinality, w.filter, w.lookback, w.status, w.disposition, w.reason, w.registered_at,
-w.expires_at, w.closed_at
+w.expires_at, w.times_out_at, w.closed_at, w.detail
 """
 
 # Indexes: workflow_run_waits_open and workflow_run_waits_closed, hopped through by event name.

@@ -37,6 +37,10 @@ class IncomingEvent(msgspec.Struct, frozen=True, gc=False):
     rules_version: str
     raw: Callable[[], bytes] = bytes
     """Writes the entry's raw fields down, for an event that turns out to be a conflict."""
+    judged_by: str | None = None
+    """The payload schema and version that judged the event; kept beside its context."""
+    launches_held: str | None = None
+    """Why the event starts no workflow, whatever its triggers say; None: nothing holds it."""
 
     @property
     def identity(self) -> Identity:
@@ -102,3 +106,5 @@ class Recorded:
     deliveries: Sequence[Delivery] = ()
     left_to_claim: int = 0
     """Launches, and deliveries behind earlier ones of their workflow: they wait in the tables."""
+    considered: int = 0
+    """How many (event, trigger) pairs were considered, whether or not they launch anything."""

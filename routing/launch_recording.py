@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from correlation.event import Event
 from correlation.exact_json import read_exact
 from correlation.launching import Decision, Launching, NotLaunching, decide
+from correlation.reason import Reason
 from correlation.trigger_input import InputMapping
 from correlation.triggers import Condition, compile_trigger
 from routing.columns import Columns, keys_of
@@ -76,27 +77,29 @@ async def _asked(connection: Connection, names: Sequence[tuple[str, str]]) -> As
 
 async def record_launches(
     connection: Connection, asked: AsyncCursor[TupleRow], batch: Sequence[IncomingEvent]
-) -> int:
+) -> tuple[int, int]:
     """Write down what each trigger makes of the events that this transaction recorded.
 
-    To be called after the events are inserted. Returns how many launches wait to be claimed.
+    To be called after the events are inserted. Returns how many launches wait to be claimed,
+    and how many were written down at all.
     """
     by_name: dict[tuple[str, str], list[_Row]] = {}
     for found in await asked.fetchall():
         row = _Row(*found)
         by_name.setdefault((row.tenant, row.event_name), []).append(row)
     if not by_name:
-        return 0
+        return 0, 0
     rows = [
         _launch_row(incoming, trigger)
         for incoming in batch
         for trigger in by_name.get((incoming.event.tenant, incoming.event.name), ())
     ]
     if not rows:
-        return 0
+        return 0, 0
     columns: Columns = dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
     cursor = await connection.execute(RECORD_LAUNCHES, columns)
-    return sum(row[0] == "pending" for row in await cursor.fetchall())
+    statuses = [row[0] for row in await cursor.fetchall()]
+    return statuses.count("pending"), len(statuses)
 
 
 _COLUMNS = (
@@ -117,7 +120,11 @@ _COLUMNS = (
 def _launch_row(incoming: IncomingEvent, trigger: _Row) -> tuple[object, ...]:
     event = incoming.event
     key = next(iter(keys_of(incoming)), None)
-    decision = decide(event, key, *_compiled(trigger.input_mapping, trigger.where))
+    decision: Decision
+    if incoming.launches_held is not None:
+        decision = NotLaunching(Reason.SCHEMA_INVALID, incoming.launches_held)
+    else:
+        decision = decide(event, key, *_compiled(trigger.input_mapping, trigger.where))
     workflow_id = launched_workflow_id(event.tenant, event.event_id, trigger.trigger_id)
     facts = (
         event.tenant,

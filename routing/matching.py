@@ -92,6 +92,7 @@ class Matcher:
             list(chain.from_iterable(part.events for part in recorded)),
             list(chain.from_iterable(part.deliveries for part in recorded)),
             sum(part.left_to_claim for part in recorded),
+            sum(part.considered for part in recorded),
         )
 
     async def _probe(self, failure: StatementFailed) -> None:
@@ -133,14 +134,15 @@ class Matcher:
         leased_at = monotonic()
         cursor = await connection.execute(MATCH_EVENTS, part.arrays | self._terms)
         rows = await cursor.fetchall()
-        left = rows[0][1] + await record_launches(connection, triggers, unique)
+        pending, considered = await record_launches(connection, triggers, unique)
+        left = rows[0][1] + pending
         # Column 10, the lease, is this process' own or empty: then another delivers.
         deliveries = [_delivery(row, firsts, leased_at) for row in rows if row[10] is not None]
         if rows[0][0] == len(batch):
-            return Recorded(_as_new(unique, rows), deliveries, left)
+            return Recorded(_as_new(unique, rows), deliveries, left, considered)
         known = await _known(connection, unique)
         events = await self._settle_known(connection, batch, firsts, known)
-        return Recorded(events, deliveries, left)
+        return Recorded(events, deliveries, left, considered)
 
     @property
     def _terms(self) -> dict[str, object]:

@@ -131,6 +131,10 @@ WITH {_INCOMING}, {_OPEN_CANDIDATES}, delivered AS (
                        ELSE 'no_wait' END,
         reason = CASE WHEN j.met THEN NULL WHEN j.correlation_key IS NULL THEN j.reason
                       WHEN e.received_at + %(buffer_ttl)s::interval > statement_timestamp()
+                        OR EXISTS (
+                          SELECT FROM workflow_event_launches AS l
+                          WHERE l.tenant_id = e.tenant_id AND l.event_id = e.event_id
+                            AND l.status <> 'skipped')
                       THEN 'no_open_wait' ELSE 'buffer_expired' END,
         detail = j.detail, correlation_key = j.correlation_key,
         correlation_keys = j.all_keys::text[], further_key_hashes = j.further_hashes::bigint[],

@@ -162,7 +162,7 @@ ALL_RUN_TENANTS: Final = tenants_in("workflow_runs")
 # Index: workflow_run_waits_by_workflow.
 WAITS_OF_RUN: Final = """
 SELECT wait_id, event_name AS name, correlation_key, kind, status, disposition, reason, run_id,
-       registered_at, expires_at, closed_at
+       registered_at, expires_at, times_out_at, closed_at, detail
 FROM workflow_run_waits
 WHERE tenant_id = %(tenant)s AND workflow_id = %(workflow_id)s
   AND (run_id = %(run_id)s OR run_id IS NULL)

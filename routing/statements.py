@@ -172,18 +172,20 @@ WITH incoming AS MATERIALIZED (
         %(tenants)b::text[], %(wait_ids)b::text[], %(names)b::text[], %(keys)b::text[],
         %(hashes)b::bigint[], %(workflow_ids)b::text[], %(run_ids)b::text[],
         %(signal_names)b::text[], %(kinds)b::text[], %(cardinalities)b::text[],
-        %(filters)b::text[], %(lookbacks)b::interval[], %(expiries)b::timestamptz[]
+        %(filters)b::text[], %(lookbacks)b::interval[], %(expiries)b::timestamptz[],
+        %(timeouts)b::timestamptz[]
     ) WITH ORDINALITY AS i (
         tenant_id, wait_id, event_name, correlation_key, hash, workflow_id, run_id, signal_name,
-        kind, cardinality, filter, lookback, expires_at, ordinal
+        kind, cardinality, filter, lookback, expires_at, times_out_at, ordinal
     )
 ), inserted AS (
     INSERT INTO workflow_run_waits (
         tenant_id, wait_id, event_name, correlation_key, workflow_id, run_id, signal_name, kind,
-        cardinality, filter, lookback, status, registered_at, expires_at
+        cardinality, filter, lookback, status, registered_at, expires_at, times_out_at
     )
     SELECT tenant_id, wait_id, event_name, correlation_key, workflow_id, run_id, signal_name,
-           kind, cardinality, filter, lookback, 'waiting', statement_timestamp(), expires_at
+           kind, cardinality, filter, lookback, 'waiting', statement_timestamp(), expires_at,
+           times_out_at
     FROM incoming ORDER BY ordinal
     ON CONFLICT (tenant_id, wait_id) DO NOTHING
     RETURNING tenant_id, wait_id, position

@@ -42,7 +42,11 @@ EVENT_TENANTS: Final = tenants_in("workflow_runtime_events")
 # that an earlier one may still be under way to its commit.
 EXPIRED_EVENTS: Final = """
 WITH walked AS (
-    SELECT tenant_id, event_id, received_at, available_until FROM workflow_runtime_events
+    SELECT tenant_id, event_id, received_at, available_until,
+           EXISTS (SELECT FROM workflow_event_launches AS l
+                   WHERE l.tenant_id = e.tenant_id AND l.event_id = e.event_id
+                     AND l.status <> 'skipped' OFFSET 0) AS launched
+    FROM workflow_runtime_events AS e
     WHERE tenant_id = %(tenant)s
       AND (received_at, event_id) > (%(after)s::timestamptz, %(after_id)s)
       AND received_at <= statement_timestamp() - %(buffer_ttl)s::interval
@@ -61,20 +65,22 @@ WITH walked AS (
 ), expired AS (
     UPDATE workflow_runtime_events AS e
     SET available_until = NULL,
-        reason = CASE WHEN e.outcome = 'no_wait' THEN 'buffer_expired' ELSE e.reason END
+        reason = CASE WHEN e.outcome = 'no_wait' AND NOT w.launched THEN 'buffer_expired'
+                      ELSE e.reason END
     FROM walked AS w
     WHERE e.tenant_id = w.tenant_id AND e.event_id = w.event_id
       AND e.available_until <= statement_timestamp()
-    RETURNING e.event_id, e.event_name, e.correlation_key, e.received_at, e.outcome
+    RETURNING e.event_id, e.event_name, e.correlation_key, e.received_at,
+              e.outcome = 'no_wait' AND NOT w.launched AS untaken
 )
 SELECT received_at::text, event_id, (SELECT count(*) FROM walked), (SELECT count(*) FROM expired),
        (SELECT received_at::text FROM finished), (SELECT event_id FROM finished),
-       ARRAY(SELECT event_id FROM expired WHERE outcome = 'no_wait' ORDER BY received_at, event_id),
-       ARRAY(SELECT event_name FROM expired WHERE outcome = 'no_wait'
+       ARRAY(SELECT event_id FROM expired WHERE untaken ORDER BY received_at, event_id),
+       ARRAY(SELECT event_name FROM expired WHERE untaken
              ORDER BY received_at, event_id),
-       ARRAY(SELECT correlation_key FROM expired WHERE outcome = 'no_wait'
+       ARRAY(SELECT correlation_key FROM expired WHERE untaken
              ORDER BY received_at, event_id),
-       ARRAY(SELECT received_at FROM expired WHERE outcome = 'no_wait'
+       ARRAY(SELECT received_at FROM expired WHERE untaken
              ORDER BY received_at, event_id)
 FROM walked ORDER BY walked.received_at DESC, walked.event_id DESC LIMIT 1
 """
@@ -87,7 +93,7 @@ _BEGINNING: Final[Place] = ("-infinity", "")
 
 @dataclass(frozen=True, slots=True)
 class ExpiredEvent:
-    """An event that no wait took before its buffer time ended."""
+    """An event that started nothing, and that no wait took before its buffer time ended."""
 
     tenant: str
     event_id: str

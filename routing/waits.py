@@ -50,6 +50,8 @@ class Wait:
     filter: str | None = None
     lookback: timedelta = timedelta(0)
     expires_at: datetime | None = None
+    times_out_at: datetime | None = None
+    """When the workflow gives up by itself: shown to people, and nothing else."""
     task: AskedOfPeople | None = None
     """Of a wait of kind `human`: what is asked of a person."""
 
@@ -254,6 +256,7 @@ def _wait_columns(waits: Sequence[Wait]) -> dict[str, object]:
         "filters": [wait.filter for wait in waits],
         "lookbacks": [wait.lookback for wait in waits],
         "expiries": [wait.expires_at for wait in waits],
+        "timeouts": [wait.times_out_at for wait in waits],
     }
 
 

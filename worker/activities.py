@@ -101,6 +101,7 @@ def to_wait(request: RegisterWait) -> Wait:
         filter=request.filter,
         lookback=timedelta(seconds=request.lookback_seconds),
         expires_at=_within_the_calendar(request.expires_at),
+        times_out_at=_within_the_calendar(request.times_out_at),
         task=None if request.task is None else _asked(request.task),
     )
 

@@ -11,6 +11,7 @@ from correlation.reason import Reason
 from ingress.entry import Malformed
 from ingress.envelope import DEFAULT_MAX_BYTES, decode
 from ingress.intake import Form, Unreadable, read_posted, with_defaults
+from ingress.schemas import Mode, PayloadSchemas
 from routing.explain_records import EventExplanation, RunExplanation
 from worker.redaction import Redaction
 
@@ -42,6 +43,16 @@ def read_hypothetical(
         return item.malformed
     completed = with_defaults(item, tenant=tenant, event_id=HYPOTHETICAL_ID, traceparent=None)
     return decode(completed, max_bytes=max_bytes)
+
+
+def judged(event: Event, schemas: PayloadSchemas) -> Malformed | str | None:
+    """The refusal of an event by its payload schema, or why that holds back its launches."""
+    fault = schemas.fault_of(event)
+    if fault is None or fault.mode is Mode.WARN:
+        return None
+    if fault.enforced:
+        return Malformed(Reason.SCHEMA_INVALID, fault.detail)
+    return f"{Reason.SCHEMA_INVALID}: {fault.detail}"
 
 
 _NOTHING: Final = Malformed(Reason.EMPTY_ENTRY, "there is no event")

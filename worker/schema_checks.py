@@ -8,17 +8,25 @@ from msgspec.structs import replace
 
 from correlation.reason import Outcome, Reason
 from correlation.resolution import Resolution, Resolved, Unresolved
-from ingress.schemas import PayloadSchemas
+from ingress.schemas import Mode, PayloadSchemas
 from routing.incoming import IncomingEvent, RejectedEntry
 
 
 def checked(incoming: IncomingEvent, schemas: PayloadSchemas) -> IncomingEvent | RejectedEntry:
     """The event as it is, with a note for its audit row, or as the rejected entry that it is."""
-    fault = schemas.fault_of(incoming.event)
-    if fault is None:
+    judgement = schemas.judgement_of(incoming.event)
+    if judgement is None:
         return incoming
+    fault = judgement.fault
+    if fault is None:
+        return replace(incoming, judged_by=judgement.judged_by)
     if not fault.enforced:
-        return replace(incoming, resolution=_noted(incoming.resolution, fault.detail))
+        return replace(
+            incoming,
+            resolution=_noted(incoming.resolution, fault.detail),
+            judged_by=judgement.judged_by,
+            launches_held=fault.detail if fault.mode is Mode.ENFORCE_LAUNCHES else None,
+        )
     return RejectedEntry(
         origin=incoming.origin,
         outcome=Outcome.REJECTED,

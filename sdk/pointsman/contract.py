@@ -202,6 +202,9 @@ class RegisterWait(BaseModel):
     expires_at: AwareDatetime | None = Field(
         default=None, description="The wait is retired at this moment, closed or not."
     )
+    times_out_at: AwareDatetime | None = Field(
+        default=None, description="When the workflow itself gives up; informs people only."
+    )
     cardinality: Cardinality = Cardinality.ALL
     task: HumanTask | None = Field(default=None, description="Of a wait of kind `human`.")
 

@@ -75,6 +75,7 @@ def registration(
         request["filter"] = _described(wait.filter)
     if deadline is not None:
         request["expires_at"] = (deadline + EXPIRY_MARGIN).isoformat()
+        request["times_out_at"] = deadline.isoformat()
     if task is not None:
         request["task"] = {**asdict(task), "assignees": list(task.assignees)}
     return request

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from correlation.closing import Closing
 from correlation.reason import Reason
@@ -15,6 +15,7 @@ from routing.explain_run import explain_run
 from routing.matching import Matcher
 from routing.waits import Waits
 from tests.builders import a_task, a_wait, an_event, incoming
+from tests.rows import execute
 
 WORKFLOW = "order-7"
 
@@ -92,17 +93,62 @@ async def test_a_resembling_key_and_a_keyless_event_of_the_name_are_found(
     assert any(Reason.NO_RULE.value in each.sentence for each in missed)
 
 
-async def test_an_event_before_the_wait_is_told_with_the_look_back_that_was_missing(
-    database: Database, waits: Waits, matcher: Matcher
+async def test_an_event_before_the_wait_is_told_with_the_look_back_that_was_too_short(
+    database: Database, database_url: str, waits: Waits, matcher: Matcher
 ) -> None:
     await matcher.record([incoming(event_id="early", key="7")])
-    await waits.register([a_wait(key="7", workflow_id=WORKFLOW, wait_id="w-7")])
+    execute(
+        database_url,
+        "UPDATE workflow_runtime_events SET received_at = received_at - interval '1 hour'",
+    )
+    await waits.register(
+        [a_wait(key="7", workflow_id=WORKFLOW, wait_id="w-7", lookback=timedelta(minutes=5))]
+    )
 
     [missed] = (await the_wait(database)).missed_events
 
     assert (missed.kind, missed.event.event_id) == ("before_the_wait", "early")
-    assert "it does not look back" in missed.sentence
+    assert "it looks back 5 min only" in missed.sentence
     assert missed.what_to_do.startswith("Hand event early to wait w-7")
+
+
+async def test_a_wait_without_look_back_is_offered_nothing_from_before_it(
+    database: Database, waits: Waits, matcher: Matcher
+) -> None:
+    await matcher.record(
+        [
+            incoming(event_id="early", key="INV-7"),
+            incoming(event_id="spelt-otherwise", key="inv-7"),
+            incoming(event_id="keyless"),
+            incoming(event_id="other-name", name="INVOICE_SENT", key="INV-7"),
+        ]
+    )
+    await waits.register([a_wait(key="INV-7", workflow_id=WORKFLOW)])
+
+    wait = await the_wait(database)
+
+    assert wait.missed_events == ()
+    assert "No such event has come while it waited." in wait.sentences
+
+
+async def test_it_waits_until_its_own_time_out_and_not_until_it_is_retired(
+    database: Database, waits: Waits
+) -> None:
+    gives_up = datetime(2999, 1, 1, 12, tzinfo=UTC)
+    await waits.register(
+        [
+            a_wait(
+                key="7",
+                workflow_id=WORKFLOW,
+                times_out_at=gives_up,
+                expires_at=gives_up + timedelta(hours=1),
+            )
+        ]
+    )
+
+    wait = await the_wait(database)
+
+    assert wait.sentences[0].endswith("until 2999-01-01 12:00:00 UTC.")
 
 
 async def test_an_event_that_the_look_back_took_was_not_missed(

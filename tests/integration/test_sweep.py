@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +13,11 @@ from pointsman.contract import Cardinality
 from routing.database import Database, DatabaseLimits, open_database
 from routing.delivery_store import DeliveryStore
 from routing.matching import Matcher, Matching
-from routing.sweep import Sweeper
+from routing.sweep import ExpiredEvent, Sweeper
+from routing.triggers import apply_triggers
 from routing.waits import Waits
 from tests.builders import a_wait, incoming
+from tests.integration.launches import a_trigger
 
 LEASE = timedelta(seconds=60)
 LOOKBACK = timedelta(days=1)
@@ -162,6 +164,33 @@ async def test_an_event_whose_buffer_time_is_over_is_taken_by_no_look_back(rig: 
     assert rig.rows("SELECT outcome, reason, available_until FROM workflow_runtime_events") == [
         ("no_wait", "buffer_expired", None)
     ]
+
+
+async def test_an_event_that_started_a_workflow_does_not_expire_unheard(rig: Rig) -> None:
+    await apply_triggers(
+        rig.database,
+        [a_trigger(event="INVOICE_PAID"), a_trigger("picky", where={"x": ["y"]})],
+        actor="t",
+    )
+    told: list[str] = []
+
+    async def notice(events: Sequence[ExpiredEvent]) -> None:
+        told.extend(event.event_id for event in events)
+
+    await rig.matcher.record(
+        [
+            incoming(key="7", event_id="launched"),
+            incoming(key="7", name="CLIENT_CREATED", event_id="skipped"),
+        ]
+    )
+    rig.let_events_age()
+
+    assert await Sweeper(rig.database, BUFFER_TTL, notice=notice).expire_events() == 2
+
+    assert told == ["skipped"]
+    assert rig.rows(
+        "SELECT event_id, reason, available_until FROM workflow_runtime_events ORDER BY event_id"
+    ) == [("launched", "no_open_wait", None), ("skipped", "buffer_expired", None)]
 
 
 async def test_an_event_that_was_matched_keeps_its_outcome_when_its_buffer_time_ends(

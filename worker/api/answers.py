@@ -42,6 +42,16 @@ class WaitMet(_Answer):
     workflow_id: str
 
 
+class LaunchConsidered(_Answer):
+    """What a trigger makes of the event."""
+
+    trigger_id: str
+    workflow_id: str
+    workflow_type: str
+    status: str = Field(description="`pending`, `launched`, `dead` or `skipped`.")
+    reason: str | None
+
+
 class EventAnswer(_Answer):
     """How one posted event ended."""
 
@@ -54,6 +64,7 @@ class EventAnswer(_Answer):
     detail: str | None
     keys: list[str] = Field(description="Correlation keys, the primary one first.")
     waits: list[WaitMet]
+    launches: list[LaunchConsidered] = Field(description="What its triggers make of it.")
     duplicate: bool = Field(description="It was recorded before; nothing new was matched.")
     field: str | None = Field(default=None, description="What is wrong, where something is.")
     fix: str | None = None
@@ -159,8 +170,10 @@ class WaitShown(_Answer):
     disposition: str | None
     reason: str | None
     registered_at: datetime
-    expires_at: datetime | None
+    expires_at: datetime | None = Field(description="When it is retired, closed or not.")
     closed_at: datetime | None
+    times_out_at: datetime | None = Field(description="When the workflow itself gives up.")
+    detail: str | None = Field(description="Of `reason`; who closed it by hand, and why.")
 
 
 class WaitPage(_Answer):

@@ -24,6 +24,7 @@ from worker.api.problems import Problem, invalid_body, response_of
 from worker.api.reading import OneTenant, Tenant, Text, answer, the_one
 from worker.explanations import (
     event_explanation_as_json,
+    judged,
     read_hypothetical,
     run_explanation_as_json,
 )
@@ -150,6 +151,15 @@ async def _hypothetical(
             reason=decoded.reason.value,
         )
     caller.check_tenant(decoded.tenant)
+    held = judged(decoded, parts.schemas)
+    if isinstance(held, Malformed):
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"such an event would be rejected: {held.detail}",
+            field="event",
+            fix="correct the payload as the detail says",
+            reason=held.reason.value,
+        )
     # Whoever may not see every tenant could otherwise ask which keys the others wait for.
     return await explain_hypothetical(
         parts.database,
@@ -157,6 +167,7 @@ async def _hypothetical(
         decoded,
         behind_wall=not caller.sees_every_tenant,
         across_tenants=caller.sees_every_tenant,
+        launches_held=held,
     )
 
 

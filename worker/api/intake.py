@@ -19,7 +19,7 @@ from ingress.entry import Malformed
 from ingress.envelope import decode, raw_bytes
 from ingress.intake import Item, Posted, Unreadable, with_defaults
 from ingress.native import Fields
-from routing.audit_receipts import MatchedWait, Receipt, read_receipts
+from routing.audit_receipts import MatchedWait, Receipt, StartedWorkflow, read_receipts
 from routing.faults import RecordRefused
 from routing.incoming import (
     Identity,
@@ -64,6 +64,7 @@ class Answered:
     detail: str | None = None
     keys: tuple[str, ...] = ()
     waits: tuple[MatchedWait, ...] = ()
+    launches: tuple[StartedWorkflow, ...] = ()
     duplicate: bool = False
     """True when the event was recorded before; nothing new was matched."""
 
@@ -76,6 +77,8 @@ class Intake:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._considered = 0
+        """Launches that were written down for its events."""
 
     async def take(
         self, posted: Posted, principal: Principal, request: Request
@@ -194,18 +197,19 @@ class Intake:
             log.warning("entry.unaudited", error=str(error))
 
     async def _pass_on(self, recorded: Recorded) -> None:
+        self._considered += recorded.considered
         await self._parts.sink.submit(recorded.deliveries)
         if recorded.left_to_claim:
             self._parts.sink.wake()
 
     async def _with_receipts(self, answers: Sequence[Answered]) -> Sequence[Answered]:
-        """The answers with the waits that were met; what met none needs no look into the audit."""
+        """The answers with what was met and is started; without any there is no need to look."""
         wanted: list[Identity] = [
             (answer.tenant, answer.event_id)
             for answer in answers
             if answer.tenant
             and answer.event_id
-            and (answer.duplicate or answer.outcome is Outcome.MATCHED)
+            and (self._considered or answer.duplicate or answer.outcome is Outcome.MATCHED)
         ]
         if not wanted:
             return answers
@@ -300,4 +304,4 @@ def _with_receipt(answer: Answered, receipts: Mapping[Identity, Receipt]) -> Ans
     receipt = receipts.get((answer.tenant or "", answer.event_id or ""))
     if receipt is None or answer.outcome is Outcome.REJECTED:
         return answer
-    return replace(answer, keys=receipt.keys, waits=receipt.waits)
+    return replace(answer, keys=receipt.keys, waits=receipt.waits, launches=receipt.launches)

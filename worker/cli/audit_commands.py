@@ -188,7 +188,7 @@ def list_waits_command(
             print_json(wait)
         return
     rows = [_wait_row(asdict(wait)) for wait in waits]
-    columns = ("tenant", "event", "key", "workflow", "wait", "status", "registered", "expires")
+    columns = ("tenant", "event", "key", "workflow", "wait", "status", "registered", "until")
     console().print(make_table(columns, rows))
 
 
@@ -202,7 +202,7 @@ def _wait_row(wait: dict[str, Any]) -> tuple[str | None, ...]:
         wait["wait_id"],
         f"{wait['status']} ({end})" if end else wait["status"],
         clock(wait["registered_at"]),
-        clock(wait["expires_at"]),
+        clock(wait["times_out_at"] or wait["expires_at"]),
     )
 
 

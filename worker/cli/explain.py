@@ -64,12 +64,16 @@ def explain_event_command(
     in_force = load_or_exit(rules)
     hypothetical = None if entry is None else _event_of(entry)
 
-    async def ask(database: Database, _settings: Settings) -> Sequence[EventExplanation]:
+    async def ask(database: Database, settings: Settings) -> Sequence[EventExplanation]:
         from routing.explain import explain_hypothetical, explain_stored
 
         if hypothetical is not None:
             explanation = await explain_hypothetical(
-                database, in_force, hypothetical, across_tenants=True
+                database,
+                in_force,
+                hypothetical,
+                across_tenants=True,
+                launches_held=_held(hypothetical, settings),
             )
             return [explanation]
         return await explain_stored(database, in_force, event_id or "", tenant=tenant)
@@ -128,6 +132,19 @@ def _event_of(path: Path) -> Event:
             f"such an entry would wake nobody: it is no event ({decoded.reason}): {decoded.detail}"
         )
     return decoded
+
+
+def _held(event: Event, settings: Settings) -> str | None:
+    """Why the payload schemas would let the event start nothing; raises where they refuse it."""
+    if settings.schemas_file is None:
+        return None
+    from ingress.schemas import schemas_from_file
+    from worker.explanations import judged
+
+    found = judged(event, schemas_from_file(settings.schemas_file))
+    if isinstance(found, Malformed):
+        raise CommandFailed(f"such an event would be rejected: {found.detail}")
+    return found
 
 
 def _print_event(explanation: EventExplanation) -> None:

@@ -17,6 +17,7 @@ from worker.console.rendering import page
 from worker.console.routes import console_router
 from worker.console.track import dry_track
 from worker.console.visits import Asking, Visit, Visiting, form_fields
+from worker.explanations import judged
 
 router = console_router()
 
@@ -49,6 +50,9 @@ async def explain(visit: Asking) -> Response:
         case event:
             pass
     visit.principal.check_tenant(event.tenant)
+    held = judged(event, visit.parts.schemas)
+    if isinstance(held, Malformed):
+        return _page(visit, text, problem=f"it would be rejected: {held.detail}")
     everywhere = visit.principal.sees_every_tenant
     explanation = await explain_hypothetical(
         visit.parts.database,
@@ -56,6 +60,7 @@ async def explain(visit: Asking) -> Response:
         event,
         behind_wall=not everywhere,
         across_tenants=everywhere,
+        launches_held=held,
     )
     return page(
         "explain.html",

@@ -22,7 +22,8 @@ CONTEXT_WORDS: Final = {
     "user_id": "user",
     "from_state": "from state",
     "to_state": "to state",
-    "payload_schema_ref": "schema",
+    "payload_schema_ref": "schema asked for",
+    "judged_by": "judged by schema",
     "traceparent": "trace",
 }
 DISPOSITION_SIGNALS: Final[dict[str, Signal]] = {

@@ -152,3 +152,37 @@ def test_a_warning_is_noted_beside_the_resolution(tmp_path: Path, rules: dict[st
     assert isinstance(noted, IncomingEvent)
     assert "payload schema INVOICE_PAID 1" in repr(noted.resolution)
     assert type(noted.resolution) is type(event.resolution)
+
+
+def test_what_only_holds_launches_back_goes_its_way_with_a_note(tmp_path: Path) -> None:
+    event = incoming(an_invoice({"amount": 1}), rules=compile_rules({"INVOICE_PAID": "amount"}))
+
+    held = checked(event, schemas(tmp_path, "enforce_launches"))
+
+    assert isinstance(held, IncomingEvent)
+    assert held.launches_held is not None
+    assert "payload schema INVOICE_PAID 1" in held.launches_held
+    assert held.launches_held in repr(held.resolution)
+
+
+@pytest.mark.parametrize("mode", ["warn", "enforce_launches", "enforce"])
+@pytest.mark.parametrize("version", [None, "2"])
+def test_the_schema_that_judged_is_named_also_where_all_fits(
+    tmp_path: Path, mode: str, version: str | None
+) -> None:
+    event = incoming(an_invoice({"invoice": {"id": "7"}, "amount": 3}, version))
+
+    judged = checked(event, schemas(tmp_path, mode))
+
+    assert isinstance(judged, IncomingEvent)
+    assert judged.judged_by == f"INVOICE_PAID {version or 1}"
+    assert judged.launches_held is None
+
+
+def test_a_name_without_a_schema_is_judged_by_none(tmp_path: Path) -> None:
+    event = incoming(an_event(name="TICKET_OPENED"))
+
+    assert checked(event, schemas(tmp_path)) == event
+    off = checked(incoming(an_invoice({})), schemas(tmp_path, "off"))
+    assert isinstance(off, IncomingEvent)
+    assert off.judged_by is None

@@ -42,7 +42,8 @@ def test_a_registration_reads_as_the_contract_says() -> None:
 
 def test_a_wait_outlives_its_deadline_by_an_hour() -> None:
     assert request(invoice(), deadline=NOON)["expires_at"] == "2026-11-21T13:00:00+00:00"
-    assert "expires_at" not in request(invoice())
+    assert request(invoice(), deadline=NOON)["times_out_at"] == "2026-11-21T12:00:00+00:00"
+    assert request(invoice()).keys().isdisjoint({"expires_at", "times_out_at"})
 
 
 def test_a_time_out_beyond_the_calendar_is_none() -> None:
