@@ -25,7 +25,9 @@ class Backoff:
     def delay(self, failures: int, draw: Callable[[], float] = random.random) -> timedelta:
         """The pause after `failures` earlier failures."""
         doublings: int = 2 ** min(failures, 30)
-        longest = min(self.initial * doublings, self.maximum)
+        # Compared by division: the product may be longer than any timedelta.
+        beyond = doublings >= self.maximum / self.initial
+        longest = self.maximum if beyond else self.initial * doublings
         return longest * (0.5 + draw() / 2)
 
 

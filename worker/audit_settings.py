@@ -56,7 +56,8 @@ class AuditSettings(BaseSettings):
     )
     retention_period: Duration = Field(
         default=timedelta(hours=1),
-        gt=ZERO,
+        ge=timedelta(milliseconds=1),
+        le=timedelta(days=30),
         description="How often what is older is removed (role sweeper).",
     )
     expired_stream: str | None = Field(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from correlation.rules import Rules
 from ingress.redis_streams import StreamReading
 from routing.database import DatabaseLimits
@@ -11,6 +9,7 @@ from routing.dispatch import DispatchLimits
 from routing.gate import Backoff
 from routing.matching import Matching
 from routing.retention import Keeping
+from worker.fitting import send_margin
 from worker.rules_source import rules_from_file, rules_from_text
 from worker.settings import Role, Settings
 from worker.streams_read import streams_taken
@@ -66,12 +65,6 @@ def dispatch_limits(settings: Settings, backoff: Backoff) -> DispatchLimits:
     return DispatchLimits(
         concurrency=settings.delivery_concurrency,
         run_not_found_grace=settings.run_not_found_grace,
-        send_margin=send_limit(settings) * 2,
+        send_margin=send_margin(settings),
         backoff=backoff,
     )
-
-
-def send_limit(settings: Settings) -> timedelta:
-    """Longest time of sending one signal: to encode it, where there is a codec, and to send it."""
-    has_codec = bool(settings.codec or settings.temporal_codec_endpoint)
-    return settings.signal_timeout + (settings.codec_timeout if has_codec else timedelta())

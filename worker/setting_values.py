@@ -20,6 +20,8 @@ UNITS: Final = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
+LONGEST: Final = timedelta(days=36_500)
+"""A hundred years: added to any date, it is still one to Postgres and to Python."""
 ONE_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
 WHOLE: Final = re.compile(rf"(?:{ONE_PART.pattern})+", re.ASCII)
 
@@ -47,7 +49,13 @@ def parse_duration(text: object) -> timedelta:
     if not isinstance(text, str) or not WHOLE.fullmatch(text.strip().replace(" ", "")):
         raise ValueError("expected a duration with its unit, such as 500ms, 30s, 5m, 1h30m or 7d")
     parts = ONE_PART.findall(text.replace(" ", ""))
-    return sum((float(number) * UNITS[unit] for number, unit in parts), timedelta())
+    try:
+        duration = sum((float(number) * UNITS[unit] for number, unit in parts), timedelta())
+    except OverflowError:
+        duration = timedelta.max
+    if duration > LONGEST:
+        raise ValueError(f"expected a duration of at most {LONGEST.days}d")
+    return duration
 
 
 def format_duration(duration: timedelta) -> str:

@@ -26,6 +26,7 @@ from pydantic_settings import (
 from pointsman import contract
 from worker.audit_settings import AuditSettings
 from worker.codec_settings import CodecSettings
+from worker.fitting import misfits
 from worker.http_settings import HttpSettings
 from worker.observe.settings import ObserveSettings
 from worker.rules_source import RULES_VARIABLE
@@ -106,12 +107,13 @@ class Settings(
     )
     statement_timeout: Duration = Field(
         default=timedelta(seconds=30),
-        gt=ZERO,
+        ge=timedelta(milliseconds=100),
+        le=timedelta(hours=1),
         description="Longest time of one SQL statement.",
     )
     lock_timeout: Duration = Field(
         default=timedelta(seconds=10),
-        gt=ZERO,
+        ge=timedelta(milliseconds=10),
         description="Longest wait for a lock in Postgres.",
     )
 
@@ -154,18 +156,20 @@ class Settings(
     )
     block: Duration = Field(
         default=timedelta(seconds=2),
-        gt=ZERO,
+        ge=timedelta(milliseconds=1),
         le=timedelta(minutes=1),
         description="How long one read waits for new entries.",
     )
     claim_idle: Duration = Field(
         default=timedelta(minutes=1),
-        gt=ZERO,
+        ge=timedelta(milliseconds=1),
+        le=timedelta(days=1),
         description="An entry pending this long is taken over from its consumer.",
     )
     claim_period: Duration = Field(
         default=timedelta(seconds=15),
-        gt=ZERO,
+        ge=timedelta(milliseconds=1),
+        le=timedelta(days=1),
         description="How often such entries are looked for.",
     )
     max_deliveries: int = Field(
@@ -195,11 +199,12 @@ class Settings(
     delivery_lease: Duration = Field(
         default=timedelta(seconds=30),
         gt=ZERO,
+        le=timedelta(hours=1),
         description="A delivery whose owner has been silent this long is taken over.",
     )
     signal_timeout: Duration = Field(
         default=timedelta(seconds=5),
-        gt=ZERO,
+        ge=timedelta(milliseconds=100),
         description="Longest time of one call to Temporal.",
     )
     run_not_found_grace: Duration = Field(
@@ -209,33 +214,38 @@ class Settings(
     )
     backoff_initial: Duration = Field(
         default=timedelta(milliseconds=200),
-        gt=ZERO,
+        ge=timedelta(milliseconds=1),
         description="Pause after a first failure; it doubles with each further one.",
     )
     backoff_maximum: Duration = Field(
         default=timedelta(seconds=30),
-        gt=ZERO,
+        ge=timedelta(milliseconds=1),
+        le=timedelta(hours=1),
         description="Longest pause between two tries.",
     )
     sweep_period: Duration = Field(
         default=timedelta(seconds=30),
-        gt=ZERO,
+        ge=timedelta(milliseconds=1),
+        le=timedelta(days=1),
         description="How often expired waits and events are retired.",
     )
     leader_lease: Duration = Field(
         default=timedelta(seconds=6),
         ge=timedelta(seconds=1),
+        le=timedelta(hours=1),
         description="Of all processes with the role sweeper one does its work; when it is silent "
         "for this long, another one takes over.",
     )
     reconcile_period: Duration = Field(
         default=timedelta(minutes=5),
-        gt=ZERO,
+        ge=timedelta(milliseconds=1),
+        le=timedelta(days=1),
         description="How often every open wait is compared with Temporal's runs.",
     )
     shutdown_grace: Duration = Field(
         default=timedelta(seconds=10),
         gt=ZERO,
+        le=timedelta(hours=1),
         description="After SIGTERM, work in hand is finished within this time.",
     )
 
@@ -260,34 +270,7 @@ class Settings(
 
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
-        problems = [
-            sentence
-            for broken, sentence in (
-                (
-                    self.max_entry_bytes > self.batch_bytes,
-                    _order("max_entry_bytes", "batch_bytes"),
-                ),
-                (
-                    self.backoff_initial > self.backoff_maximum,
-                    _order("backoff_initial", "backoff_maximum"),
-                ),
-                (
-                    self.signal_timeout >= self.delivery_lease,
-                    _order("signal_timeout", "delivery_lease"),
-                ),
-                (
-                    self.lock_timeout > self.statement_timeout,
-                    _order("lock_timeout", "statement_timeout"),
-                ),
-            )
-            if broken
-        ]
-        kept = [self.retention, *self.retention_by_outcome.values()]
-        if any(ZERO < age <= self.buffer_ttl for age in kept):
-            problems.append(_order("buffer_ttl", "retention") + " and than each outcome's age")
-        if self.rules_file is not None and (self.correlation_paths_json or "").strip():
-            problems.append(f"{PREFIX}RULES_FILE and {RULES_VARIABLE} are both set: choose one")
-        if problems:
+        if problems := misfits(self):
             raise ValueError("; ".join(problems))
         return self
 
@@ -302,7 +285,3 @@ def load_settings(**given: str | None) -> Settings:
         return Settings(**chosen)
     except ValidationError as error:
         raise SettingsError(problems_of(error, Settings, PREFIX)) from None
-
-
-def _order(smaller: str, larger: str) -> str:
-    return f"{PREFIX}{smaller.upper()} must be less than {PREFIX}{larger.upper()}"

@@ -31,6 +31,7 @@ class ObserveSettings(BaseSettings):
     observe_period: Duration = Field(
         default=timedelta(seconds=10),
         ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=5),
         description="How often lag, depths and the servers' state are looked at.",
     )
     otlp_endpoint: str | None = Field(

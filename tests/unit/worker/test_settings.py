@@ -170,7 +170,7 @@ def test_keys_of_an_issuer_are_not_fetched_unprotected(monkeypatch: pytest.Monke
     [
         ({"POINTSMAN_MAX_ENTRY_BYTES": "9MiB"}, "POINTSMAN_MAX_ENTRY_BYTES must be less"),
         ({"POINTSMAN_BACKOFF_INITIAL": "1h"}, "POINTSMAN_BACKOFF_INITIAL must be less"),
-        ({"POINTSMAN_SIGNAL_TIMEOUT": "1m"}, "POINTSMAN_SIGNAL_TIMEOUT must be less"),
+        ({"POINTSMAN_SIGNAL_TIMEOUT": "1m"}, "is twice POINTSMAN_SIGNAL_TIMEOUT (1m)"),
         ({"POINTSMAN_LOCK_TIMEOUT": "1m"}, "POINTSMAN_LOCK_TIMEOUT must be less"),
         (
             {
