@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -24,7 +24,7 @@ from worker.room_settings import database_limits, dispatch_limits, stream_readin
 from worker.settings import PREFIX, Settings, load_settings
 from worker.settings_error import SettingsError, known_variables, variable_name
 
-DURATIONS: Final = (
+DURATIONS: Final[Sequence[str]] = (
     "0s",
     "0.1ms",
     "1ms",
@@ -37,8 +37,8 @@ DURATIONS: Final = (
     "36500d",
     "999999999d",
 )
-COUNTS: Final = ("0", "1", "2", "5", "1000", "999999999999")
-SIZES: Final = ("0", "1", "1KiB", "1MiB", "999999999999GiB")
+COUNTS: Final[Sequence[str]] = ("0", "1", "2", "5", "1000", "999999999999")
+SIZES: Final[Sequence[str]] = ("0", "1", "1KiB", "1MiB", "999999999999GiB")
 ENTRY: Final = {
     b"event_id": b"1",
     b"event_type": b"INVOICE_PAID",
