@@ -15,11 +15,11 @@ from typing import Final
 
 from benchmarks.events import BATCH, RULES, Fields, noise
 from correlation.event import Event
+from correlation.exact_reading import read_json
 from correlation.resolution import resolve
 from correlation.rules import compile_rules
 from ingress.entry import Entry, EntryId, StreamName, entry_of
 from ingress.envelope import decode
-from ingress.exact_json import read_json
 from ingress.holding import Holding
 from routing.columns import content_digest, event_arrays, event_columns, lock_hashes
 from routing.incoming import IncomingEvent, Origin

@@ -15,11 +15,13 @@ from typing import Any, Final, NewType, TypeAlias
 
 import msgspec
 
+from .exact_number import OutsizeNumber
+
 TenantId = NewType("TenantId", str)
 EventId = NewType("EventId", str)
 EventName = NewType("EventName", str)
 
-JsonScalar: TypeAlias = str | int | Decimal | bool | None
+JsonScalar: TypeAlias = str | int | Decimal | OutsizeNumber | bool | None
 """A decoded JSON scalar. Never a float: a correlation key must not pass through one."""
 
 
@@ -27,7 +29,8 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
     """A JSON object, as its publisher wrote it and as it reads.
 
     `text` is the original JSON text (valid, strict JSON); it travels on unchanged to Postgres and
-    Temporal. `value` is the same object decoded with exact numbers (`int` or `Decimal`).
+    Temporal. `value` is the same object as `exact_reading` reads it, with exact
+    numbers.
     """
 
     text: str

@@ -5,13 +5,20 @@ Patterns take linear time, and no fault quotes a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from typing import Any, Final
 
 import jsonschema_rs
 
-LONGEST_FAULT = 300
+from .exact_number import OutsizeNumber
+
+LONGEST_FAULT: Final = 300
+LONG: Final = 1000
+"""Digits of an integer, far below those that Python refuses to write out."""
+
+_EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 class SchemaUnusable(ValueError):
@@ -31,14 +38,15 @@ class Misfit:
     def place(self) -> str:
         """The path as a text: `$`, `$.lines[0].id`."""
         steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
-        return "$" + "".join(steps)
+        # Postgres stores no NUL, and a member's name may hold one.
+        return f"${''.join(steps)}".replace("\0", "\\0")
 
 
 def compiled_schema(schema: Any) -> jsonschema_rs.Validator:
     """Compile a decoded schema; raises SchemaUnusable."""
     try:
         return jsonschema_rs.validator_for(
-            schema,
+            _checkable(schema),
             retriever=_refuse,
             mask="the value",
             pattern_options=jsonschema_rs.RegexOptions(),
@@ -48,10 +56,42 @@ def compiled_schema(schema: Any) -> jsonschema_rs.Validator:
 
 
 def schema_faults(validator: jsonschema_rs.Validator, value: Any) -> Iterator[Misfit]:
-    """What in a value does not fit; never raises for JSON values."""
-    for error in validator.iter_errors(value):
+    """What in a value does not fit; never raises for what `exact_reading` reads."""
+    if _fits(validator, value):
+        return
+    for error in validator.iter_errors(_checkable(value)):
         missing = getattr(error.kind, "property", None)
         yield Misfit(tuple(error.instance_path), _first_line(error), missing)
+
+
+def _fits(validator: jsonschema_rs.Validator, value: Any) -> bool:
+    """Whether a value fits; False also where the library cannot take it as it is."""
+    try:
+        return validator.is_valid(value)
+    except ValueError:
+        return False
+
+
+def _checkable(value: Any) -> Any:
+    """The value with stand-ins for what the library cannot take, and nothing else changed.
+
+    Half a surrogate pair becomes a question mark. An integer of more digits than Python writes out
+    gains a fraction of zero, which makes no other number of it. A number beyond a `Decimal` is
+    judged as the nearest one within.
+    """
+    match value:
+        case str():
+            return value if value.isascii() else value.encode("utf-8", "replace").decode()
+        case OutsizeNumber():
+            return value.nearest
+        case Decimal() if value.adjusted() >= LONG and value.as_tuple().exponent == 0:
+            return _EXACT.quantize(value, Decimal("0.1"))
+        case Mapping():
+            return {_checkable(name): _checkable(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_checkable(part) for part in value]
+        case _:
+            return value
 
 
 def _refuse(uri: str) -> Any:
@@ -60,4 +100,5 @@ def _refuse(uri: str) -> Any:
 
 def _first_line(error: Exception) -> str:
     text = error.message if isinstance(error, jsonschema_rs.ValidationError) else str(error)
-    return text.splitlines()[0][:LONGEST_FAULT] if text else type(error).__name__
+    lines = text.replace("\0", "\\0").splitlines()
+    return lines[0][:LONGEST_FAULT] if lines else type(error).__name__

@@ -25,6 +25,7 @@ from pointsman.keys import (
     MAX_KEY_DIGITS,
 )
 
+from .exact_number import OutsizeNumber
 from .reason import Reason
 
 CorrelationKey = NewType("CorrelationKey", str)
@@ -86,6 +87,8 @@ def canonical_key(value: object) -> KeyReading:
         return _read_decimal(value)
     if isinstance(value, float):
         return _read_float(value)
+    if isinstance(value, OutsizeNumber):
+        return _too_many_digits()
     return RefusedKey(Reason.NOT_SCALAR, _describe_kind(value))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from .event import Event
-from .exact_json import exact_json
+from .exact_equality import equal_json
+from .exact_writing import exact_json
 from .path import ABSENT, Absent, DerivationPath, read_all, read_one
 from .reason import Reason
 from .trigger_input import (
@@ -53,7 +53,7 @@ def decide(
         found = _found(condition.path, event.payload.value)
         if isinstance(found, Absent):
             return _refused(f"{condition.path.text}: nothing stands there")
-        if not any(_equal(one, accepted) for one in found for accepted in condition.accepted):
+        if not any(equal_json(one, accepted) for one in found for accepted in condition.accepted):
             return _refused(f"{condition.path.text}: none of the accepted values stands there")
     if mapping.source is None:
         return Launching(None)
@@ -102,13 +102,3 @@ def _found(path: DerivationPath, payload: Mapping[str, Any]) -> Sequence[Any] | 
         return ABSENT if one is ABSENT else [one]
     several = read_all(path, payload, MAX_PLACES)
     return ABSENT if several is None or not several[0] else several[0]
-
-
-def _equal(found: Any, accepted: Any) -> bool:
-    """Equal as JSON: 1 is 1.0, and neither is true or "1"."""
-    if isinstance(found, bool) or isinstance(accepted, bool):
-        return found is accepted
-    if isinstance(found, int | Decimal) and isinstance(accepted, int | Decimal | float):
-        # Not through a float: its shortest spelling is what was written.
-        return found == (Decimal(repr(accepted)) if isinstance(accepted, float) else accepted)
-    return type(found) is type(accepted) and bool(found == accepted)

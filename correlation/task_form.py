@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -10,7 +9,8 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from .exact_json import exact_json, json_fault
+from .exact_reading import read_stored
+from .exact_writing import exact_json, json_fault
 from .json_schema import Misfit, SchemaUnusable, compiled_schema, schema_faults
 
 MAX_FORM_BYTES: Final = 32 * 1024
@@ -51,7 +51,7 @@ def answer_faults(form: str | None, answer: Mapping[str, Any]) -> Sequence[Misfi
 
 @lru_cache(maxsize=256)
 def _validator(text: str) -> jsonschema_rs.Validator:
-    return compiled_schema(json.loads(text))
+    return compiled_schema(read_stored(text))
 
 
 def _refers(part: Any) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
-from .exact_json import json_fault
+from .exact_writing import json_fault
 from .path import ABSENT, Absent, DerivationPath, PathError, compile_path
 
 MAX_MEMBERS: Final = 256

@@ -16,6 +16,7 @@ from typing import Any, Final
 from pointsman.contract import MAX_EVENT_NAME_BYTES, MAX_TENANT_BYTES
 
 from .event import EventName, JsonScalar, TenantId
+from .exact_number import OutsizeNumber
 from .path import DerivationPath
 from .trigger_input import (
     MAX_MEMBERS,
@@ -29,6 +30,8 @@ from .trigger_input import (
 
 MAX_TEMPORAL_NAME_BYTES: Final = 1000
 """Temporal's default limit for workflow types and task queues."""
+MAX_DIGITS: Final = 1000
+"""Of a number that stands in a definition, exponent included."""
 _TRIGGER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KNOWN: Final = (
     "tenant",
@@ -104,8 +107,13 @@ def compile_triggers(document: object) -> tuple[Trigger, ...]:
     return tuple(triggers)
 
 
-def compile_trigger(trigger_id: object, definition: object, tenant: object = None) -> Trigger:
-    """Compile one definition; raises TriggersError whose errors begin with the field."""
+def compile_trigger(
+    trigger_id: object, definition: object, tenant: object = None, *, stored: bool = False
+) -> Trigger:
+    """Compile one definition; raises TriggersError whose errors begin with the field.
+
+    One that is `stored` was checked by the release that stored it, and stays in force.
+    """
     faults: list[str] = []
     if not isinstance(trigger_id, str) or not _TRIGGER_ID.fullmatch(trigger_id):
         faults.append(
@@ -132,9 +140,24 @@ def compile_trigger(trigger_id: object, definition: object, tenant: object = Non
         only_without_wait=read.flag("only_without_wait", default=False),
         enabled=read.flag("enabled", default=True),
     )
+    if not stored:
+        faults += _unstorable(trigger)
     if faults:
         raise TriggersError(faults)
     return trigger
+
+
+def _unstorable(trigger: Trigger) -> Iterator[str]:
+    """Numbers that a definition cannot hold: it is kept as jsonb, which writes exponents out."""
+    fault = f"a number has more than {MAX_DIGITS} digits; write it as a text in quotes"
+    definition = input_definition(trigger.input)
+    if isinstance(definition, dict):
+        for name, source in definition.items():
+            if _is_outsize(source):
+                yield f"input.{name:.200}: {fault}"
+    for condition in trigger.where:
+        if _is_outsize(condition.accepted):
+            yield f"where.{condition.path.text:.200}: {fault}"
 
 
 def definition_of(trigger: Trigger) -> dict[str, Any]:
@@ -205,6 +228,22 @@ def _condition(member: str, value: Any) -> Condition:
     if not accepted:
         raise Fault("accepts nothing: list at least one value")
     for one in accepted:
-        if not isinstance(checked(one), str | int | float | Decimal | None):
+        if not isinstance(checked(one), str | int | float | Decimal | OutsizeNumber | None):
             raise Fault("compares with texts, numbers, true, false and null only")
     return Condition(path_of(member), tuple(accepted))
+
+
+def _is_outsize(value: Any) -> bool:
+    match value:
+        case OutsizeNumber():
+            return True
+        case Decimal():
+            return abs(value.adjusted()) > MAX_DIGITS
+        case int():
+            return not -(10**MAX_DIGITS) < value < 10**MAX_DIGITS
+        case list() | tuple():
+            return any(map(_is_outsize, value))
+        case Mapping():
+            return any(map(_is_outsize, value.values()))
+        case _:
+            return False

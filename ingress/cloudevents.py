@@ -24,6 +24,8 @@ from correlation.event import (
     Payload,
     TenantId,
 )
+from correlation.exact_number import OutsizeNumber
+from correlation.exact_reading import NotJson, read_members
 from correlation.reason import Reason
 from ingress.attributes import (
     context_from,
@@ -32,7 +34,6 @@ from ingress.attributes import (
     tenant_from,
     timestamp_from,
 )
-from ingress.exact_json import read_members
 from ingress.native import Fields, shown_name, text_of
 from ingress.payload import BYTE_ORDER_MARK, read_payload
 from ingress.refusal import Refusal, quoted
@@ -60,8 +61,8 @@ def structured(fields: Fields) -> CloudEvent:
     text = text_of(fields, STRUCTURED_FIELD).lstrip(BYTE_ORDER_MARK)
     try:
         members = read_members(text)
-    except Refusal as refusal:
-        raise Refusal(refusal.reason, f"the cloudevent: {refusal.detail}") from None
+    except NotJson as error:
+        raise Refusal(error.reason, f"the cloudevent: {error.detail}") from None
     attributes = {
         name: member.value for name, member in members.items() if member.value not in (None, "")
     }
@@ -142,7 +143,7 @@ def _text(attributes: Mapping[str, Any], name: str) -> str:
 def _explicit_key(attributes: Mapping[str, Any]) -> JsonScalar:
     """The extension `correlationkey`; one that is no scalar is as good as absent."""
     value = attributes.get("correlationkey")
-    return value if isinstance(value, str | int | Decimal) else None
+    return value if isinstance(value, str | int | Decimal | OutsizeNumber) else None
 
 
 def _payload(cloudevent: CloudEvent) -> Payload:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from correlation.event import Event
+from correlation.exact_reading import read_bytes
 from correlation.reason import Reason
 from ingress import cloudevents, native
 from ingress.cloudevents import BINARY_FIELDS, STRUCTURED_FIELD
@@ -62,10 +63,11 @@ def raw_bytes(fields: Fields) -> bytes:
 
 def fields_from_raw(raw: bytes) -> dict[bytes, bytes]:
     """Read back what `raw_bytes` wrote; raises `ValueError` for anything else."""
-    try:
-        return {_read_back(name): _read_back(value) for name, value in json.loads(raw)}
-    except (KeyError, TypeError) as error:
-        raise ValueError("these are not the raw fields of an entry") from error
+    match read_bytes(raw):
+        case [*pairs] if all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+            return {_read_back(name): _read_back(value) for name, value in pairs}
+        case _:
+            raise ValueError("these are not the raw fields of an entry")
 
 
 def _is_binary(fields: Fields) -> bool:
@@ -120,6 +122,10 @@ def _written(value: bytes) -> str | dict[str, str]:
 
 
 def _read_back(written: Any) -> bytes:
-    if isinstance(written, str):
-        return written.encode()
-    return b64decode(written["base64"], validate=True)
+    match written:
+        case str():
+            return written.encode()
+        case {"base64": str(text)}:
+            return b64decode(text, validate=True)
+        case _:
+            raise ValueError("these are not the raw fields of an entry")

@@ -8,18 +8,18 @@ whose attributes stand in `ce-` headers. Each becomes the fields of a stream ent
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from correlation.exact_reading import Member, NotJson, kind_of, read_elements, read_members
+from correlation.exact_writing import text_json
 from correlation.key import CanonicalKey, canonical_key
 from correlation.reason import Reason
 from ingress.cloudevents import BINARY_FIELDS, STRUCTURED_FIELD
 from ingress.entry import Malformed
-from ingress.exact_json import Member, kind_of, read_elements, read_members
 from ingress.native import Fields
 from ingress.payload import BYTE_ORDER_MARK
 from ingress.refusal import Refusal
@@ -134,14 +134,14 @@ def _with_tenant(fields: Fields, tenant: str) -> Fields:
     try:
         text = _text(fields[STRUCTURED_FIELD])
         members = read_members(text)
-    except Refusal:
+    except (Refusal, NotJson):
         return fields
     own = members.get("tenantid")
     if own is not None and own.value not in (None, ""):
         return fields
     texts = {name: member.text for name, member in members.items()}
-    texts["tenantid"] = json.dumps(tenant)
-    written = ",".join(f"{json.dumps(name)}:{text}" for name, text in texts.items())
+    texts["tenantid"] = text_json(tenant)
+    written = ",".join(f"{text_json(name)}:{text}" for name, text in texts.items())
     return {STRUCTURED_FIELD: f"{{{written}}}".encode()}
 
 
@@ -159,7 +159,7 @@ def _binary_fields(headers: Mapping[bytes, bytes], body: bytes) -> Fields:
 def _structured_batch(body: bytes) -> Posted:
     try:
         elements = read_elements(_text(body))
-    except Refusal as refusal:
+    except (Refusal, NotJson) as refusal:
         return Posted([_unreadable(refusal, body)], batch=False)
     return Posted([{STRUCTURED_FIELD: element.text.encode()} for element in elements], batch=True)
 
@@ -174,7 +174,7 @@ def _native(body: bytes) -> Posted:
             detail = f"events must be an array, not {kind_of(events.value)}"
             raise Refusal(Reason.FIELD_INVALID, detail)
         elements = read_elements(events.text)
-    except Refusal as refusal:
+    except (Refusal, NotJson) as refusal:
         return Posted([_unreadable(refusal, body)], batch=False)
     return Posted([_native_item(element) for element in elements], batch=True)
 
@@ -182,7 +182,7 @@ def _native(body: bytes) -> Posted:
 def _native_item(element: Member) -> Item:
     try:
         return _native_fields(read_members(element.text))
-    except Refusal as refusal:
+    except (Refusal, NotJson) as refusal:
         return _unreadable(refusal, element.text.encode())
 
 
@@ -238,5 +238,5 @@ def _text(body: bytes) -> str:
         raise Refusal(Reason.NOT_UTF8, f"the body is not UTF-8 (byte {error.start})") from None
 
 
-def _unreadable(refusal: Refusal, raw: bytes) -> Unreadable:
+def _unreadable(refusal: Refusal | NotJson, raw: bytes) -> Unreadable:
     return Unreadable(Malformed(refusal.reason, refusal.detail), raw)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from correlation.event import EMPTY_PAYLOAD, Payload
+from correlation.exact_reading import NotJson, kind_of, read_json
 from correlation.reason import Reason
 from ingress.entry import Malformed
-from ingress.exact_json import kind_of, read_json
 from ingress.refusal import Refusal
 
 BYTE_ORDER_MARK: Final = "\ufeff"
@@ -34,8 +34,8 @@ def read_payload(text: str) -> Payload:
         return EMPTY_PAYLOAD
     try:
         value = read_json(stripped)
-    except Refusal as refusal:
-        raise Refusal(refusal.reason, f"the payload: {refusal.detail}") from None
+    except NotJson as error:
+        raise Refusal(error.reason, f"the payload: {error.detail}") from None
     if not isinstance(value, dict):
         detail = f"the payload must be a JSON object, not {kind_of(value)}"
         raise Refusal(Reason.PAYLOAD_NOT_OBJECT, detail)

@@ -7,7 +7,6 @@ and no detail quotes a payload.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import jsonschema_rs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from correlation.event import Event
+from correlation.exact_reading import read_stored
 from correlation.json_schema import SchemaUnusable, compiled_schema, schema_faults
 
 MOST_ERRORS: Final = 5
@@ -183,7 +183,7 @@ def _mapping(path: Path) -> Mapping[str, Any]:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(_text(path))
+        return read_stored(_text(path))
     except ValueError as error:
         raise SchemasError(f"{path.name}: invalid JSON: {error}") from None
 

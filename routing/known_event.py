@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
+from correlation.exact_equality import equal_json
+from correlation.exact_reading import NotJson, read_stored
 from correlation.reason import Outcome, Reason
 from correlation.resolution import ENVELOPE_KEY, Resolved
 from routing.columns import content_digest
@@ -65,9 +65,8 @@ def _envelope_key(incoming: IncomingEvent) -> str | None:
 
 
 def _same_json(one: str, other: str) -> bool:
-    # Both were decoded before, within the same bounds.
-    return bool(_decoded(one) == _decoded(other))
-
-
-def _decoded(text: str) -> Any:
-    return json.loads(text, parse_float=Decimal, parse_int=Decimal)
+    try:
+        return equal_json(read_stored(one), read_stored(other))
+    except NotJson:
+        # What an older release stored under other bounds is compared by its text alone.
+        return False

@@ -14,7 +14,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
 from correlation.event import Event
-from correlation.exact_json import read_exact
+from correlation.exact_reading import read_stored
 from correlation.launching import Decision, Launching, NotLaunching, decide
 from correlation.reason import Reason
 from correlation.trigger_input import InputMapping
@@ -151,8 +151,8 @@ def _compiled(mapping: str, where: str | None) -> tuple[InputMapping, tuple[Cond
         "event": "-",
         "workflow": "-",
         "task_queue": "-",
-        "input": read_exact(mapping),
-        "where": read_exact(where or "{}"),
+        "input": read_stored(mapping),
+        "where": read_stored(where or "{}"),
     }
-    trigger = compile_trigger("stored", definition)
+    trigger = compile_trigger("stored", definition, stored=True)
     return trigger.input, trigger.where

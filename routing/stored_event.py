@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from correlation.event import Event, EventContext, EventId, EventName, JsonScalar, Payload, TenantId
+from correlation.exact_reading import read_stored
 from correlation.reason import Reason
 from correlation.resolution import ENVELOPE_KEY, Resolution, Resolved, Unresolved, resolve
 from correlation.rules import Rules
@@ -53,7 +52,7 @@ class StoredEvent:
 
     def event(self) -> Event:
         """The event; its payload was checked and bounded when it came in."""
-        value = json.loads(self.payload, parse_float=Decimal)
+        value = read_stored(self.payload)
         known = EventContext.__dataclass_fields__.keys()
         context = EventContext(**{n: str(v) for n, v in self.context.items() if n in known})
         return Event(

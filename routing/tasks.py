@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from correlation.event import Event, EventContext, EventId, EventName, Payload, TenantId
-from correlation.exact_json import exact_json
+from correlation.exact_writing import exact_json
 from correlation.key import lock_hash
 from correlation.resolution import resolve
 from correlation.rules import Rules

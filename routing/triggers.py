@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from psycopg import Rollback
 
-from correlation.exact_json import exact_json, read_exact
+from correlation.exact_reading import read_stored
+from correlation.exact_writing import exact_json
 from correlation.trigger_input import input_definition
 from correlation.triggers import Trigger, where_definition
 from routing.database import Connection, Database
@@ -146,8 +147,8 @@ def _line(row: Sequence[Any]) -> TriggerLine:
         event=event,
         workflow=workflow,
         task_queue=queue,
-        input=read_exact(mapping),
-        where=read_exact(where or "{}"),
+        input=read_stored(mapping),
+        where=read_stored(where or "{}"),
         only_without_wait=alone,
         enabled=enabled,
         version=version,

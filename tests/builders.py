@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from correlation.event import Event, EventId, EventName, Payload, TenantId
+from correlation.exact_writing import exact_json
 from correlation.key import CanonicalKey, CorrelationKey, canonical_key
 from correlation.resolution import resolve
 from correlation.rules import NO_RULES, Rules
@@ -42,7 +43,7 @@ def an_event(
         TenantId(tenant),
         EventId(event_id or f"event-{next(_numbers)}"),
         EventName(name),
-        Payload(json.dumps(value), value),
+        Payload(exact_json(value), value),
         explicit_key=key,
     )
 

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from correlation.closing import Closing
 from correlation.event import EventName, TenantId
-from correlation.exact_json import json_fault
+from correlation.exact_writing import json_fault
 from correlation.key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
 from correlation.task_form import FormUnusable, form_text
 from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, HumanTask, RegisterWait

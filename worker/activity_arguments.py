@@ -6,9 +6,7 @@ again without end.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +17,7 @@ from temporalio.converter import DefaultPayloadConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from correlation.exact_reading import NotJson, read_bytes
 from pointsman.contract import problems_in
 from routing.faults import InvalidWait
 from routing.payload_codec import CLEAR, PAGE, REFUSED, encoding_of
@@ -93,10 +92,6 @@ def _decoded(payload: Payload, *, coded: bool) -> Any:
             f"could not read the signals that it waits for: give it the codec; see {PAGE}"
         )
     try:
-        return json.loads(payload.data, parse_float=Decimal, parse_constant=_no_number)
-    except (ValueError, ArithmeticError, RecursionError) as error:
+        return read_bytes(payload.data)
+    except NotJson as error:
         raise InvalidWait(f"the argument of the activity is not JSON: {error}") from error
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is not a JSON number")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from typing import Any, Final
 
 from correlation.event import Event
+from correlation.exact_reading import NotJson, read_bytes
 from correlation.reason import Reason
 from ingress.entry import Malformed
 from ingress.envelope import DEFAULT_MAX_BYTES, decode
@@ -60,8 +60,8 @@ _NOTHING: Final = Malformed(Reason.EMPTY_ENTRY, "there is no event")
 
 def _form(body: bytes) -> Form:
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
+        content = read_bytes(body)
+    except NotJson:
         return Form.NATIVE
     structured = isinstance(content, dict) and "specversion" in content
     return Form.STRUCTURED if structured else Form.NATIVE

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from correlation.event import Payload
-from correlation.exact_json import exact_json
+from correlation.exact_reading import NotJson, read_json
+from correlation.exact_writing import exact_json
+from correlation.reason import Reason
 from ingress.envelope import fields_from_raw
-from ingress.exact_json import read_json
 from ingress.payload import parse_payload
-from ingress.refusal import Refusal
 from worker.secret_text import HIDDEN, SECRET_NAMES, bare, redact_urls
 
 __all__ = ["HIDDEN", "SECRET_NAMES", "Redaction", "redact_urls"]
 
 _DEEPEST_TEXT: Final = 4
 """So often JSON within a string of JSON is read; what lies deeper is hidden whole."""
+_LEVELS_WITHIN: Final = 32
+"""So deep is JSON within a string read; what is deeper is hidden whole."""
 _NAME_AND_VALUE: Final = (("name", "value"), ("key", "value"), ("header", "value"))
 _ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A member's name, and its value where that is a scalar; possessive, so that neither a long nor an
@@ -96,9 +98,9 @@ class Redaction:
         if depth >= _DEEPEST_TEXT:
             return HIDDEN
         try:
-            read = read_json(text)
-        except Refusal:
-            return self.text(text)
+            read = read_json(text, max_depth=_LEVELS_WITHIN)
+        except NotJson as error:
+            return HIDDEN if error.reason is Reason.TOO_DEEP else self.text(text)
         shown = self._value(read, depth + 1)
         return text if shown == read else exact_json(shown)
 

@@ -16,6 +16,7 @@ from pointsman.contract import (
     MAX_EVENT_NAME_BYTES,
     MAX_TENANT_BYTES,
 )
+from pointsman.correlation.exact_number import OutsizeNumber, number_text
 from pointsman.keys import Key, key_text
 
 DELETE_CHARACTER: Final = 0x7F
@@ -102,7 +103,7 @@ def _json(value: Any, place: str, depth: int) -> str:
             return _digits(value, place)
         case str():
             return json.dumps(value)
-        case float() | Decimal():
+        case float() | Decimal() | OutsizeNumber():
             return _number(value, place)
         case UUID() | date():
             return json.dumps(value.isoformat() if isinstance(value, date) else str(value))
@@ -130,13 +131,11 @@ def _digits(value: int, place: str) -> str:
         raise PublishError(place, "an integer of that many digits; send it as text") from None
 
 
-def _number(value: float | Decimal, place: str) -> str:
-    if isinstance(value, Decimal):
-        if value.is_finite():
-            return str(value)
-    elif value - value == 0:
-        return float.__repr__(value)
-    raise PublishError(place, f"{value} is no JSON number; send null or text")
+def _number(value: float | Decimal | OutsizeNumber, place: str) -> str:
+    text = number_text(value)
+    if text is None:
+        raise PublishError(place, f"{value} is no JSON number; send null or text")
+    return text
 
 
 def _name(field_name: str, value: str, limit: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pointsman.correlation.event import Event, EventId, EventName, Payload, TenantId
-from pointsman.correlation.exact_json import read_exact
+from pointsman.correlation.exact_reading import read_json
 
 
 def stated_event(fields: Mapping[str, str]) -> Event:
@@ -15,6 +15,6 @@ def stated_event(fields: Mapping[str, str]) -> Event:
         TenantId(fields["tenant"]),
         EventId(fields["event_id"]),
         EventName(fields["event_type"]),
-        Payload(text, read_exact(text)),
+        Payload(text, read_json(text)),
         explicit_key=fields.get("workflow_correlation_key"),
     )

@@ -9,11 +9,12 @@ from typing import Any, Final, Protocol
 
 from correlation.closing import Closing
 from correlation.event import EventName
+from correlation.exact_reading import read_json
 from correlation.reason import Reason
 from correlation.rules import compile_rules
 from pointsman.contract import Cardinality, Disposition, WaitKind
 from pointsman.correlation.closing import Closing as TwinClosing
-from pointsman.domain_event import DomainEvent
+from pointsman.domain_event import DomainEvent, payload_json
 from pointsman.testing.events import event_of
 from pointsman.testing.matcher import MatcherTwin
 from pointsman.testing.records import WaitTerms
@@ -201,8 +202,10 @@ class InPostgres:
         name: str = "INVOICE_PAID",
         tenant: str = "acme",
     ) -> tuple[str, str | None, bool]:
+        # As its publisher writes it, so that both sides are given the same text.
+        decoded = read_json(payload_json(payload))
         event = an_event(
-            name=EventName(name), key=key, payload=payload, tenant=tenant, event_id=event_id
+            name=EventName(name), key=key, payload=decoded, tenant=tenant, event_id=event_id
         )
         [end] = (await self._matcher.record([incoming(event, rules=self._rules)])).events
         return end.outcome.value, None if end.reason is None else end.reason.value, end.duplicate

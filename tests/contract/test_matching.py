@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 
 from pointsman.contract import Disposition
-from routing.database import DatabaseLimits, open_database
-from tests.contract.matching_sides import Asked, InMemory, InPostgres, Said, Side, an_hour_ago
+from tests.contract.matching_sides import Asked, Said, Side, an_hour_ago
 
 HOUR: Final = timedelta(hours=1)
 ACCEPTED, FILTERED, LATE = Disposition.ACCEPTED, Disposition.FILTERED, Disposition.LATE
 TIMED_OUT, CANCELLED = Disposition.TIMED_OUT, Disposition.CANCELLED
-
-
-@pytest.fixture(params=["in memory", "postgres"])
-async def side(request: pytest.FixtureRequest) -> AsyncIterator[Side]:
-    if request.param == "in memory":
-        yield InMemory()
-        return
-    url = request.getfixturevalue("database_url")
-    async with open_database(url, DatabaseLimits(connections=2)) as database:
-        yield InPostgres(database, url)
 
 
 async def test_an_event_meets_the_wait_of_its_key(side: Side) -> None:

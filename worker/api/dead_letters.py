@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import Field
 
 from ingress.dead_letter_desk import LetterUnusable
@@ -16,13 +16,14 @@ from worker import dead_letter_acts
 from worker.api.answers import ONE, READING, LetterPage, Requeued, documented
 from worker.api.authentication import Operator, PartsOf, Reader
 from worker.api.cursors import cursor_text, damaged_cursor, read_cursor
+from worker.api.exact_bodies import api_router
 from worker.api.parts import Parts
 from worker.api.problems import Problem
 from worker.api.reading import OneTenant, PageParameters, Tenant, Text, answer, not_found
 from worker.dead_letter_acts import Actor, requeue
 from worker.streams_read import stream_names
 
-router = APIRouter(tags=["dead letters"])
+router = api_router("dead letters")
 
 LETTERS_AT_ONCE = 500
 MOST_LETTERS_LOOKED_AT = 10_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -10,9 +9,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from correlation.exact_reading import NotJson, read_members
 from ingress.entry import Malformed
-from ingress.exact_json import read_members
-from ingress.refusal import Refusal
 from routing.explain import explain_hypothetical, explain_stored
 from routing.explain_records import EventExplanation, RunExplanation
 from routing.explain_run import explain_run
@@ -181,7 +179,7 @@ def _apart(body: bytes) -> tuple[str | None, dict[str, Any]]:
     """The event's own text, so that its numbers stay exact, and the other members."""
     try:
         members = dict(read_members(body.decode()))
-    except (Refusal, UnicodeDecodeError):
+    except (NotJson, UnicodeDecodeError):
         raise _wrong("body", "is no JSON object", "send one JSON object") from None
     event = members.pop("event", None)
     rest = {name: member.value for name, member in members.items()}
@@ -189,7 +187,7 @@ def _apart(body: bytes) -> tuple[str | None, dict[str, Any]]:
         return None, rest
     if not isinstance(event.value, dict):
         raise _wrong("event", "is no JSON object", "give an event")
-    return event.text, json.loads(json.dumps(rest, default=str))
+    return event.text, rest
 
 
 def _wrong(field: str, detail: str, fix: str) -> Problem:

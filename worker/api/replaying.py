@@ -8,7 +8,7 @@ from http import HTTPStatus
 from itertools import groupby
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from correlation.reason import Outcome, Reason
@@ -20,13 +20,14 @@ from routing.incoming import Identity
 from routing.replay import Replayed, Replayer, preview, selected
 from worker.api.answers import ONE, READING, documented
 from worker.api.authentication import Operator, PartsOf
+from worker.api.exact_bodies import api_router
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
 from worker.api.reading import Instant, Key, OneTenant, Tenant, Text, answer, not_found, the_one
 from worker.shadow import shadow
 
-router = APIRouter(tags=["replay"])
+router = api_router("replay")
 
 MOST_REPLAYED: Final = 10_000
 

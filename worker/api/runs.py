@@ -5,16 +5,17 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from correlation.exact_json import exact_json, json_fault
+from correlation.exact_writing import exact_json, json_fault
 from routing.run_controls import Control, ControlOrder, Done, Refusal
 from routing.run_records import RunLine, RunQuery, RunStatus
 from routing.runs import find_runs, page_of_runs, run_story
 from worker.api.answers import ONE, READING, documented
 from worker.api.authentication import Administrator, Operator, PartsOf, Reader
 from worker.api.cursors import cursor_text, read_cursor
+from worker.api.exact_bodies import api_router
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
@@ -30,7 +31,7 @@ from worker.api.reading import (
 )
 from worker.api.run_answers import ControlShown, RunPage, RunStoryShown
 
-router = APIRouter(tags=["runs"])
+router = api_router("runs")
 
 SHORTEST_REASON: Final = 3
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from correlation.exact_json import read_exact
+from correlation.exact_reading import read_stored
 from routing.task_records import TaskLine
 from worker.api.exact_writing import as_mapping
 
@@ -80,7 +80,7 @@ def shown_task(task: TaskLine) -> dict[str, Any]:
     """A task as `TaskShown` describes it."""
     return {
         **as_mapping(task),
-        "form": None if task.form is None else read_exact(task.form),
+        "form": None if task.form is None else read_stored(task.form),
         "status": task.status,
         "why_closed": task.why_closed,
     }

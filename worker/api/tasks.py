@@ -5,10 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from correlation.exact_json import json_fault
+from correlation.exact_writing import json_fault
 from correlation.json_schema import Misfit
 from pointsman.contract import MAX_ASSIGNEES, Assignee
 from routing.task_pages import TaskQuery, find_tasks, history_of_task, page_of_tasks
@@ -24,6 +24,7 @@ from routing.task_records import (
 from worker.api.answers import ONE, PROBLEMS, READING, documented
 from worker.api.authentication import Operator, PartsOf, Reader
 from worker.api.cursors import cursor_text, read_cursor
+from worker.api.exact_bodies import api_router
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Fault, Problem
@@ -39,7 +40,7 @@ from worker.api.reading import (
 from worker.api.runs import Why
 from worker.api.task_answers import TaskActed, TaskPage, TaskStoryShown, shown_task
 
-router = APIRouter(tags=["human tasks"])
+router = api_router("human tasks")
 
 ACTING: Final[dict[int | str, dict[str, Any]]] = {
     **documented(TaskActed, "", *ONE),

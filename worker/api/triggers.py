@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from correlation.triggers import Trigger, TriggersError, compile_trigger
@@ -21,6 +21,7 @@ from worker.api.answers import ONE, READING, documented
 from worker.api.authentication import Operator, PartsOf, Reader
 from worker.api.correlation_warnings import WarningShown, warnings_of
 from worker.api.cursors import cursor_text, damaged_cursor, read_cursor
+from worker.api.exact_bodies import api_router
 from worker.api.exact_writing import as_mapping
 from worker.api.parts import Parts
 from worker.api.principal import Principal
@@ -35,7 +36,7 @@ from worker.api.reading import (
     the_one,
 )
 
-router = APIRouter(tags=["triggers"])
+router = api_router("triggers")
 
 
 class _Answer(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import Field, ValidationError
 
 from ingress.entry import Malformed
@@ -36,6 +36,7 @@ from worker.api.answers import (
 from worker.api.authentication import Operator, PartsOf, Reader
 from worker.api.correlation_warnings import RegisteredWaitShown, warnings_of
 from worker.api.cursors import cursor_text, read_cursor
+from worker.api.exact_bodies import api_router
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem, invalid_body, response_of
@@ -50,7 +51,7 @@ from worker.api.reading import (
 )
 from worker.api.request_bodies import REGISTERED_WAIT
 
-router = APIRouter(tags=["waits"])
+router = api_router("waits")
 
 DELIVERIES_SHOWN = 100
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from correlation.exact_writing import line_of_json
 
 Cell: TypeAlias = str | int | float | datetime | timedelta | None
 
@@ -31,7 +32,7 @@ def print_json(record: Any) -> None:
     """One record as one line of JSON: times in RFC 3339, durations in seconds."""
     plain = record if isinstance(record, Mapping) else asdict(record)
     # Bytes, because JSON is UTF-8 whatever the terminal's locale says.
-    typer.echo(json.dumps(plain, ensure_ascii=False, default=_plain).encode("utf-8", "replace"))
+    typer.echo(line_of_json(plain, _plain).encode())
 
 
 def print_table(

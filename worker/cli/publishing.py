@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
 import typer
 
+from pointsman.correlation.exact_reading import read_json
 from pointsman.domain_event import DomainEvent, stream_fields
 from worker.cli.printing import print_json
 from worker.cli.reading import settings_with_warnings
@@ -87,18 +86,14 @@ def _payload(text: str) -> dict[str, Any]:
     try:
         if text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8-sig")
-        payload = json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+        payload = read_json(text)
     except OSError as error:
         raise _bad(f"{text[1:]} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _bad(f"is no JSON: {error}") from None
     if not isinstance(payload, dict):
         raise _bad('must be a JSON object, such as \'{"invoice": {"id": 7}}\'')
     return payload
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no JSON number")
 
 
 def _bad(problem: str) -> typer.BadParameter:

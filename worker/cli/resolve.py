@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -20,12 +19,13 @@ from correlation.event import (
     Payload,
     TenantId,
 )
+from correlation.exact_reading import kind_of
 from correlation.key import CorrelationKey
 from correlation.resolution import KeySource, Resolved, Unresolved, resolve
 from correlation.rules import Rules
 from ingress.entry import Malformed
-from ingress.exact_json import kind_of
 from ingress.payload import parse_payload
+from worker.cli.printing import print_json
 from worker.cli.rules import load_or_exit
 
 MAX_INPUT_BYTES: Final = 16 * 1024 * 1024
@@ -89,7 +89,7 @@ def _resolve_one(event_name: str, payload: Path | None, key: str | None, rules: 
     if isinstance(event, Unreadable):
         typer.echo(event.error, err=True)
         raise typer.Exit(1)
-    _print(_answer(event, rules))
+    print_json(_answer(event, rules))
 
 
 def _resolve_lines(path: Path, rules: Rules) -> None:
@@ -99,9 +99,9 @@ def _resolve_lines(path: Path, rules: Rules) -> None:
             event = _event_of_line(line)
             if isinstance(event, Unreadable):
                 unreadable = True
-                _print({"error": f"line {number}: {event.error}"})
+                print_json({"error": f"line {number}: {event.error}"})
             else:
-                _print(_answer(event, rules))
+                print_json(_answer(event, rules))
     if unreadable:
         raise typer.Exit(1)
 
@@ -189,9 +189,3 @@ def _answer(event: Event, rules: Rules) -> dict[str, object]:
         "reason": reason,
         "rules_version": rules.version,
     }
-
-
-def _print(answer: dict[str, object]) -> None:
-    # Bytes, because JSON is UTF-8 whatever the terminal's locale says.
-    text = json.dumps(answer, ensure_ascii=False)
-    typer.echo(text.encode("utf-8", "backslashreplace"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
@@ -142,9 +141,11 @@ def signal_command(
 ) -> None:
     """Send a run a signal."""
     if argument is not None:
+        from correlation.exact_reading import NotJson, read_json
+
         try:
-            json.loads(argument)
-        except ValueError as error:
+            read_json(argument)
+        except NotJson as error:
             raise typer.BadParameter(f"is no JSON: {error}", param_hint="--input") from None
     _control("signal", run_id, tenant, why, name, argument)
 

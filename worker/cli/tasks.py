@@ -224,11 +224,12 @@ async def _one(database: Database, task_id: str, tenant: str | None) -> TaskLine
 
 
 def _object(text: str) -> dict[str, Any]:
-    from correlation.exact_json import json_fault, read_exact
+    from correlation.exact_reading import NotJson, read_json
+    from correlation.exact_writing import json_fault
 
     try:
-        value = read_exact(text)
-    except (ValueError, RecursionError) as error:
+        value = read_json(text)
+    except NotJson as error:
         raise typer.BadParameter(f"is no JSON: {error}", param_hint="--answer") from None
     if not isinstance(value, dict):
         raise typer.BadParameter("must be a JSON object", param_hint="--answer")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
 from typing import Any, Final
 
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict
 
+from correlation.exact_reading import read_bytes
 from worker.api.dead_letters import (
     LetterId,
     LetterParameters,
@@ -64,12 +63,12 @@ async def requeue(visit: Operating) -> Response:
     wanted = _Requeueing.model_validate(await form_fields(visit.request))
     parameters = RequeueParameters(stream=wanted.stream, reason=wanted.reason, tenant=visit.tenant)
     answered = await requeue_letter(visit.parts, visit.principal, wanted.letter_id, parameters)
-    entry_id = json.loads(bytes(answered.body))["entry_id"]
+    entry_id = read_bytes(bytes(answered.body))["entry_id"]
     return go_to("/dead-letters", tenant=visit.tenant, stream=wanted.stream, requeued=entry_id)
 
 
 async def _letters(visit: Visit, wanted: LetterParameters) -> dict[str, Any]:
     """What the API answers to the same question: whose letters are shown is decided there alone."""
     answered = await list_letters(visit.parts, visit.principal, wanted)
-    found: dict[str, Any] = json.loads(bytes(answered.body), parse_float=Decimal)
+    found: dict[str, Any] = read_bytes(bytes(answered.body))
     return found

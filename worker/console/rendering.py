@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -16,6 +15,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from correlation.exact_writing import text_json
 from routing.reach import woke_words
 from worker.api.exact_writing import write_json
 from worker.console.differences import difference
@@ -187,7 +187,7 @@ def _indented(value: Any, indent: str) -> str:
     match value:
         case Mapping() if value:
             inner = (
-                f"{deeper}{json.dumps(str(name), ensure_ascii=False)}: {_indented(part, deeper)}"
+                f"{deeper}{text_json(str(name))}: {_indented(part, deeper)}"
                 for name, part in value.items()
             )
             return "{\n" + ",\n".join(inner) + f"\n{indent}}}"

@@ -11,7 +11,8 @@ from http import HTTPStatus
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict
 
-from correlation.exact_json import exact_json, json_fault, read_exact
+from correlation.exact_reading import NotJson, read_json
+from correlation.exact_writing import exact_json, json_fault
 from routing.run_controls import Control, ControlOrder, Refusal
 from worker.api.problems import Problem
 from worker.api.reading import Text
@@ -81,8 +82,8 @@ def _input_of(text: str) -> str | None:
     if not text.strip():
         return None
     try:
-        value = read_exact(text)
-    except (ValueError, RecursionError):
+        value = read_json(text)
+    except NotJson:
         raise _unusable("is no JSON") from None
     if fault := json_fault(value):
         raise _unusable(fault)

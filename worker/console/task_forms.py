@@ -6,13 +6,14 @@ where the form says nothing of its members.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
-from correlation.exact_json import exact_json, read_exact
+from correlation.exact_number import OutsizeNumber
+from correlation.exact_reading import NotJson, read_json, read_stored
+from correlation.exact_writing import exact_json
 
 MOST_FIELDS: Final = 40
 LONG_TEXT: Final = 200
@@ -42,7 +43,7 @@ class FormField:
 
 def fields_of(form: str | None) -> Sequence[FormField]:
     """What to ask for. The form is one that was checked when its task was registered."""
-    schema = {} if form is None else read_exact(form)
+    schema = {} if form is None else read_stored(form)
     properties = schema.get("properties")
     if not isinstance(properties, Mapping) or not 0 < len(properties) <= MOST_FIELDS:
         if form is not None and schema.keys() <= _WORDLESS:
@@ -122,19 +123,18 @@ def _value(field: FormField, text: str) -> Any:
 
 def _number(text: str) -> Any:
     try:
-        value = read_exact(text)
-    except ValueError:
+        value = read_json(text)
+    except NotJson:
         return text
-    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    is_number = isinstance(value, int | Decimal | OutsizeNumber) and not isinstance(value, bool)
     return value if is_number else text
 
 
 def _decoded(label: str, text: str) -> Any:
     try:
-        return read_exact(text)
-    except (ValueError, RecursionError) as error:
-        where = f" at position {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
-        raise ValueError(f"{label}: is no JSON{where}") from None
+        return read_json(text)
+    except NotJson as error:
+        raise ValueError(f"{label}: is no JSON: {error.detail}") from None
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from correlation.exact_reading import read_stored
 from correlation.reason import Outcome, Reason
 from worker.operator_error import OperatorError
 
@@ -168,7 +168,7 @@ def _read(path: Path, kind: TypeAdapter[Row]) -> Sequence[Row]:
     for number, line in enumerate(lines, start=1):
         try:
             if line.strip():
-                rows.append(kind.validate_python(json.loads(line)))
+                rows.append(kind.validate_python(read_stored(line)))
         except (ValidationError, ValueError) as error:
             raise ExamplesError(f"{path}, line {number}: {error}") from None
     return rows

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pointsman.correlation.event import Event, EventId, EventName, Payload, TenantId
-from pointsman.correlation.exact_json import exact_json, read_exact
+from pointsman.correlation.exact_reading import NotJson, read_stored
+from pointsman.correlation.exact_writing import exact_json
 from pointsman.domain_event import DomainEvent, stream_fields
 from pointsman.stated_event import stated_event
 
@@ -46,10 +47,10 @@ def event_of_entry(fields: Mapping[str, str]) -> Event:
     UnreadableEvents.
     """
     if "cloudevent" in fields:
-        return _cloud_event(read_exact(fields["cloudevent"]))
+        return _cloud_event(read_stored(fields["cloudevent"]))
     if "ce_type" in fields:
         attributes = {name.removeprefix("ce_"): value for name, value in fields.items()}
-        return _cloud_event({**attributes, "data": read_exact(fields.get("data") or "{}")})
+        return _cloud_event({**attributes, "data": read_stored(fields.get("data") or "{}")})
     name = fields.get("event_type") or fields.get("event_name")
     return _event(
         name=name,
@@ -73,7 +74,7 @@ def recorded_events(path: str | Path) -> list[RecordedEvent]:
             continue
         place = f"{path}:{number}"
         try:
-            event = _event_of_line(read_exact(line), f"line-{number}")
+            event = _event_of_line(read_stored(line), f"line-{number}")
         except ValueError as error:
             raise UnreadableEvents(f"{place}: {error}") from error
         found.append(RecordedEvent(place, event))
@@ -120,7 +121,10 @@ def _event(*, name: Any, tenant: Any, event_id: Any, text: str, key: Any) -> Eve
     for what, value in (("event name", name), ("tenant", tenant), ("event id", event_id)):
         if not isinstance(value, str) or not value.strip():
             raise UnreadableEvents(f"the event has no {what}")
-    value = read_exact(text)
+    try:
+        value = read_stored(text)
+    except NotJson as error:
+        raise UnreadableEvents(f"the payload is no JSON: {error.detail}") from None
     if not isinstance(value, Mapping):
         raise UnreadableEvents("the payload is no JSON object")
     return Event(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
+from decimal import Decimal
 
 from pointsman.contract import Disposition
 from pointsman.correlation.closing import Closing
+from pointsman.correlation.exact_number import OutsizeNumber, exact_integer, exact_number
 from pointsman.received_event import ReceivedEvent
 from pointsman.testing.explaining import event_in_words, wait_in_words
 from pointsman.testing.matcher import MatcherTwin, Publication
@@ -160,8 +163,14 @@ def received(delivery: DeliveryState) -> ReceivedEvent:
         event_id=event.event_id,
         name=event.name,
         correlation_key=terms.correlation_key,
-        payload=json.loads(event.payload.text),
+        payload=json.loads(event.payload.text, parse_float=_as_converted, parse_int=exact_integer),
         received_at=delivery.event.received_at,
         wait_id=terms.wait_id,
         delivery_id=f"{event.event_id}/{terms.wait_id}",
     )
+
+
+def _as_converted(text: str) -> float | Decimal | OutsizeNumber:
+    """A float, as converters make of it; exact where there is no such float."""
+    number = float(text)
+    return number if math.isfinite(number) else exact_number(text)

@@ -15,6 +15,7 @@ from typing import Final
 from pointsman.contract import Disposition, WaitKind
 from pointsman.correlation.closing import Closing
 from pointsman.correlation.event import Event
+from pointsman.correlation.exact_equality import equal_json
 from pointsman.correlation.reason import Reason
 from pointsman.correlation.resolution import resolve
 from pointsman.correlation.rules import NO_RULES, Rules
@@ -274,5 +275,5 @@ def _same_content(one: EventState, other: EventState) -> bool:
     return (
         one.event.name == other.event.name
         and one.envelope_key == other.envelope_key
-        and one.event.payload.value == other.event.payload.value
+        and equal_json(one.event.payload.value, other.event.payload.value)
     )

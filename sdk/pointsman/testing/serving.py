@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel
 from temporalio import activity
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
@@ -20,6 +19,8 @@ from temporalio.worker import Worker
 
 from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, RegisterWait
 from pointsman.correlation.closing import Closing
+from pointsman.correlation.exact_reading import read_bytes
+from pointsman.correlation.exact_writing import exact_json
 from pointsman.correlation.reason import Reason
 from pointsman.domain_event import DomainEvent
 from pointsman.keys import Key
@@ -101,7 +102,7 @@ class ServedPointsman:
         terms, twin = delivery.wait.terms, self.pointsman.twin
         handle = self._client.get_workflow_handle(terms.workflow_id)
         try:
-            await handle.signal(terms.signal_name, write_signal(received(delivery)))
+            await handle.signal(terms.signal_name, _signal_of(delivery))
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -146,6 +147,14 @@ class ServedPointsman:
         return {"wait_id": said.wait_id, "status": status}
 
 
+def _signal_of(delivery: DeliveryState) -> RawValue:
+    """As the service sends it: the payload goes in as its publisher wrote it."""
+    fields = write_signal(received(delivery))
+    del fields["payload"]
+    text = f'{exact_json(fields)[:-1]}, "payload": {delivery.event.event.payload.text}}}'
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=text.encode()))
+
+
 def _terms(request: RegisterWait) -> WaitTerms:
     return WaitTerms(
         tenant=request.tenant,
@@ -165,11 +174,7 @@ def _terms(request: RegisterWait) -> WaitTerms:
 
 def _parsed(request: RawValue, model: type[Model]) -> Model:
     """Decoded with exact numbers: a key must not pass through a float."""
-
-    def read() -> Model:
-        return model.model_validate(json.loads(request.payload.data, parse_float=Decimal))
-
-    return _refusing(read)
+    return _refusing(lambda: model.model_validate(read_bytes(request.payload.data)))
 
 
 def _refusing(read: Callable[[], Read]) -> Read:

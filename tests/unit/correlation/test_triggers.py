@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from correlation.event import Event, EventId, EventName, Payload, TenantId
-from correlation.exact_json import exact_json, json_fault, read_exact
+from correlation.exact_reading import read_json
+from correlation.exact_writing import exact_json, json_fault
 from correlation.launching import Launching, NotLaunching, decide
 from correlation.reason import Reason
 from correlation.triggers import TriggersError, compile_trigger, compile_triggers, definition_of
@@ -159,7 +160,7 @@ def test_a_condition_on_a_branching_path_holds_when_any_place_fits() -> None:
 def test_exact_json_keeps_every_digit() -> None:
     value = {"a": [Decimal("0.10000000000000000001"), 2**90, True, None, "ü"]}
 
-    assert read_exact(exact_json(value)) == value
+    assert read_json(exact_json(value)) == value
     assert json_fault(value) is None
 
 
@@ -172,7 +173,7 @@ def launched(mapping: Any, payload: dict[str, Any]) -> Any:
     event = Event(TenantId("acme"), EventId("e-1"), EventName("CLIENT_CREATED"), stated)
     decision = decide(event, "7", trigger.input, trigger.where)
     assert isinstance(decision, Launching)
-    return read_exact(decision.input_text or "")
+    return read_json(decision.input_text or "")
 
 
 TICKET = {"ticket": {"id": 7, "rate": Decimal("0.10"), "tags": ["a", "b"]}, "a.b": 1}

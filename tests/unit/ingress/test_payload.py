@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from correlation.event import EMPTY_PAYLOAD, Payload
+from correlation.exact_reading import MAX_DEPTH, NotJson, read_json, read_members
 from correlation.reason import Reason
 from ingress.entry import Malformed
-from ingress.exact_json import MAX_DEPTH, read_json, read_members
 from ingress.payload import parse_payload
-from ingress.refusal import Refusal
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -63,7 +62,7 @@ def test_numbers_stay_exact(written: str, exact: int | Decimal) -> None:
 def test_a_number_beyond_every_bound_spoils_only_itself() -> None:
     payload = parsed('{"vast": 1e99999999999999999999, "id": 7}')
 
-    assert payload.value["vast"].is_nan()
+    assert str(payload.value["vast"]) == "1e99999999999999999999"
     assert payload.value["id"] == 7
 
 
@@ -172,9 +171,9 @@ def test_an_object_is_read_by_its_members_exactly_when_it_is_read_whole(text: st
     def answer(read: object) -> object:
         try:
             value = read(text)  # type: ignore[operator]
-        except Refusal:
-            return Refusal
-        return list(value) if isinstance(value, dict) else Refusal
+        except NotJson:
+            return NotJson
+        return list(value) if isinstance(value, dict) else NotJson
 
     assert answer(read_members) == answer(read_json)
 
@@ -195,14 +194,14 @@ def by_the_standard_library(text: str) -> object:
     try:
         return typed(json.loads(text, parse_float=Decimal, parse_constant=refuse))
     except ValueError:
-        return Refusal
+        return NotJson
 
 
 def by_us(text: str) -> object:
     try:
         return typed(read_json(text))
-    except Refusal:
-        return Refusal
+    except NotJson:
+        return NotJson
 
 
 NUMBERS = st.from_regex(

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from correlation.exact_reading import MAX_DEPTH
+from correlation.exact_writing import exact_json
 from worker.redaction import HIDDEN, SECRET_NAMES, Redaction, redact_urls
 
 CANARY = "canary-7f3a"
@@ -121,3 +123,20 @@ def _searches(text: str) -> int:
     finally:
         sys.settrace(before)
     return count
+
+
+def test_payloads_as_deep_as_the_way_in_takes_are_shown_at_every_level_of_text() -> None:
+    deepest = '{"a":' * (MAX_DEPTH - 2) + "%s" + "}" * (MAX_DEPTH - 2)
+    text = deepest % "1"
+    for _ in range(3):
+        text = deepest % exact_json(text)
+
+    shown = REDACTION.payload(text)
+
+    assert HIDDEN in exact_json(shown)
+
+
+def test_numbers_stay_exact_beside_a_secret() -> None:
+    shown = REDACTION.payload('{"token": "x", "a": 1e99999999999999999999, "b": 1.0}')
+
+    assert exact_json(shown) == '{"token": "***", "a": 1e99999999999999999999, "b": 1.0}'
