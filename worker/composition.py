@@ -6,65 +6,57 @@ recorder → matcher → dispatcher → Temporal. `worker/running.py` runs what 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-
-from redis.asyncio import Redis
-from temporalio.client import Client
+from typing import TYPE_CHECKING, Final
 
 from ingress.backlog import StreamBacklogs
-from ingress.dead_letter_desk import DeadLetterDesk
 from ingress.dead_letters import RedisDeadLetters
-from ingress.expiry_notices import ExpiryNotices
-from ingress.redis_connection import connect_redis
 from ingress.redis_streams import RedisStreamSource
-from ingress.schemas import NO_SCHEMAS, PayloadSchemas, schemas_from_file
-from routing.database import Database, open_database
-from routing.delivery_store import DeliveryStore
-from routing.dispatch import Dispatcher
+from routing.database import Database
 from routing.gate import Backoff
-from routing.launch_store import LaunchStore
-from routing.launcher import Launcher, LaunchLimits
-from routing.maintenance.leadership import SWEEPING, Lease, following
 from routing.matching import Matcher
-from routing.reconcile import Reconciler
-from routing.retention import Retention
-from routing.run_reconcile import RunReconciler
-from routing.sweep import Sweeper
-from routing.temporal import TemporalSignaller
-from routing.temporal_runs import TemporalRun
-from routing.temporal_start import TemporalStarter
-from routing.waits import Waits
 from routing.wakeups import RemoteDispatcher
-from worker.activities import WaitActivities
-from worker.api.parts import Parts, make_parts
 from worker.codecs import Codecs
 from worker.consumer import Consumer
-from worker.expiry import ExpiryNotice
+from worker.ground import Ground, open_ground
 from worker.observe.observation import Observation
-from worker.observe.temporal_check import temporal_check
-from worker.outgoing import Outgoing
 from worker.recording import Recorder
-from worker.room_settings import (
-    database_limits,
-    dispatch_limits,
-    keeping,
-    matching,
-    rules_of,
-    stream_reading,
-)
+from worker.room_settings import keeping, matching, stream_reading
 from worker.rules_source import ReloadableRules
 from worker.settings import Role, Settings
 from worker.streams_read import stream_names
-from worker.temporal_worker import connect_lazily
+
+if TYPE_CHECKING:  # imported by the roles that need it: a consumer starts in a third of the time
+    from routing.maintenance.leadership import Lease
+    from routing.reconcile import Reconciler
+    from routing.retention import Retention
+    from routing.run_reconcile import RunReconciler
+    from routing.sweep import Sweeper
+    from worker.activities import WaitActivities
+    from worker.api.parts import Parts
+    from worker.outgoing import Outgoing
+    from worker.temporal_parts import TemporalParts
+
+TALK_TO_TEMPORAL: Final = frozenset({Role.DELIVERY, Role.WORKER, Role.SWEEPER, Role.API})
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeping:
+    """The loops of the role `sweeper`."""
+
+    sweeping: Lease
+    following: Lease
+    sweeper: Sweeper
+    retention: Retention
+    reconciler: Reconciler
+    run_reconciler: RunReconciler
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The assembled parts of one process; which of them run is its roles' business."""
+    """The assembled parts of one process; None where none of its roles needs the part."""
 
     settings: Settings
     rules: ReloadableRules
@@ -72,136 +64,76 @@ class Service:
     codecs: Codecs
     database: Database
     source: RedisStreamSource
-    consumer: Consumer
-    outgoing: Outgoing
+    consumer: Consumer | None
+    outgoing: Outgoing | None
     sink: Outgoing | RemoteDispatcher
-    activities: WaitActivities
-    sweeping: Lease
-    following: Lease
-    sweeper: Sweeper
-    retention: Retention
-    reconciler: Reconciler
-    run_reconciler: RunReconciler
-    api: Parts
-    observation: Observation
-
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """What every part stands on."""
-
-    settings: Settings
-    stack: AsyncExitStack
-    """Closes at the end what is opened here."""
-    rules: ReloadableRules
-    schemas: PayloadSchemas
-    backoff: Backoff
-    owner: str
-    """This process' name on the deliveries that it leases."""
-    database: Database
-    codecs: Codecs
-    temporal: Client
-    connect: Callable[[], Redis]
+    activities: WaitActivities | None
+    sweeping: Sweeping | None
+    api: Parts | None
     observation: Observation
 
 
 @asynccontextmanager
 async def compose(settings: Settings) -> AsyncGenerator[Service]:
     """Assemble the service; opens connections lazily and closes them at the end."""
+    roles = settings.roles
     async with AsyncExitStack() as stack:
-        ground = await _ground(settings, stack)
-        observation, database = ground.observation, ground.database
+        ground = await open_ground(settings, stack)
+        temporal = await _temporal(ground)
         backlogs = _backlogs(ground)
-        source = _source(ground, backlogs)
-        matcher = Matcher(database, matching(settings, ground.owner))
-        outgoing = Outgoing(_dispatcher(ground), _launcher(ground))
-        sink = outgoing if Role.DELIVERY in settings.roles else RemoteDispatcher(database)
-        runs = TemporalRun(ground.temporal, settings.signal_timeout)
+        source = _source(ground, backlogs, temporal)
+        matcher = Matcher(ground.database, matching(settings, ground.owner))
+        outgoing = temporal.outgoing() if temporal and Role.DELIVERY in roles else None
+        sink = outgoing or RemoteDispatcher(ground.database)
+        consumes = Role.CONSUMER in roles
         yield Service(
             settings=settings,
             rules=ground.rules,
             backoff=ground.backoff,
             codecs=ground.codecs,
-            database=database,
+            database=ground.database,
             source=source,
-            consumer=_consumer(ground, source, _recorder(ground, matcher), sink),
+            consumer=_consumer(ground, source, matcher, sink) if consumes else None,
             outgoing=outgoing,
             sink=sink,
-            activities=WaitActivities(observation.waits(Waits(database)), sink.wake),
-            sweeping=_lease(ground, SWEEPING),
-            following=_lease(ground, following(settings.temporal_namespace)),
-            sweeper=_sweeper(ground),
-            retention=Retention(observation.kept(database), keeping(settings)),
-            reconciler=Reconciler(observation.reconciled(database), runs),
-            run_reconciler=RunReconciler(database, runs),
-            api=_api(ground, matcher, sink, backlogs),
-            observation=observation,
+            activities=_activities(ground, sink.wake) if Role.WORKER in roles else None,
+            sweeping=_sweeping(ground, temporal) if temporal and Role.SWEEPER in roles else None,
+            api=_api(ground, temporal, matcher, sink, backlogs)
+            if temporal and Role.API in roles
+            else None,
+            observation=ground.observation,
         )
 
 
-async def _ground(settings: Settings, stack: AsyncExitStack) -> _Ground:
-    url = settings.database_url.get_secret_value()
-    database = await stack.enter_async_context(open_database(url, database_limits(settings)))
-    observation = Observation(settings)
-    stack.push_async_callback(observation.aclose)
-    redis_url = settings.redis_url.get_secret_value()
-    codecs = Codecs(settings)
-    stack.push_async_callback(codecs.aclose)
-    return _Ground(
-        settings=settings,
-        stack=stack,
-        rules=ReloadableRules(lambda: rules_of(settings)),
-        schemas=schemas_from_file(settings.schemas_file) if settings.schemas_file else NO_SCHEMAS,
-        backoff=Backoff(settings.backoff_initial, settings.backoff_maximum),
-        # A consumer's name may be configured and outlive the process; a lease must not.
-        owner=f"{settings.consumer}/{secrets.token_hex(4)}",
-        database=database,
-        codecs=codecs,
-        temporal=await connect_lazily(settings, codecs),
-        connect=partial(connect_redis, redis_url, block=settings.block),
-        observation=observation,
-    )
+async def _temporal(ground: Ground) -> TemporalParts | None:
+    if not ground.settings.roles & TALK_TO_TEMPORAL:
+        return None
+    from worker.temporal_parts import open_temporal
+
+    return await open_temporal(ground)
 
 
-def _backlogs(ground: _Ground) -> StreamBacklogs:
+def _backlogs(ground: Ground) -> StreamBacklogs:
     settings = ground.settings
     backlogs = StreamBacklogs(ground.connect, stream_names(settings), settings.group)
     ground.stack.push_async_callback(backlogs.aclose)
     return backlogs
 
 
-def _source(ground: _Ground, backlogs: StreamBacklogs) -> RedisStreamSource:
+def _source(
+    ground: Ground, backlogs: StreamBacklogs, temporal: TemporalParts | None
+) -> RedisStreamSource:
     settings, observation = ground.settings, ground.observation
     source = RedisStreamSource(
         stream_reading(settings), ground.connect, sleep=observation.consumer_sleep
     )
     ground.stack.push_async_callback(source.aclose)
-    observation.look_at(ground.database, backlogs, source.status, temporal_check(ground.temporal))
+    check = temporal.check() if temporal else None
+    observation.look_at(ground.database, backlogs, source.status, check)
     return source
 
 
-def _dispatcher(ground: _Ground) -> Dispatcher:
-    settings, observation = ground.settings, ground.observation
-    store = DeliveryStore(ground.database, ground.owner, settings.delivery_lease)
-    dispatcher = Dispatcher(
-        observation.deliveries(store),
-        observation.signaller(TemporalSignaller(ground.temporal, settings.signal_timeout)),
-        dispatch_limits(settings, ground.backoff),
-    )
-    observation.metrics.hold_deliveries_at(lambda: dispatcher.in_memory)
-    return dispatcher
-
-
-def _launcher(ground: _Ground) -> Launcher:
-    settings, observation = ground.settings, ground.observation
-    return Launcher(
-        observation.launches(LaunchStore(ground.database, ground.owner, settings.delivery_lease)),
-        observation.starter(TemporalStarter(ground.temporal, settings.signal_timeout)),
-        LaunchLimits(concurrency=settings.delivery_concurrency, backoff=ground.backoff),
-    )
-
-
-def _recorder(ground: _Ground, matcher: Matcher) -> Recorder:
+def _recorder(ground: Ground, matcher: Matcher) -> Recorder:
     dead_letters = RedisDeadLetters(ground.connect)
     ground.stack.push_async_callback(dead_letters.aclose)
     return Recorder(
@@ -215,15 +147,15 @@ def _recorder(ground: _Ground, matcher: Matcher) -> Recorder:
 
 
 def _consumer(
-    ground: _Ground,
+    ground: Ground,
     source: RedisStreamSource,
-    recorder: Recorder,
+    matcher: Matcher,
     sink: Outgoing | RemoteDispatcher,
 ) -> Consumer:
     settings, observation = ground.settings, ground.observation
     return Consumer(
         observation.source(source),
-        recorder,
+        _recorder(ground, matcher),
         observation.sink(sink),
         observation.rules(lambda: ground.rules.current),
         max_entry_bytes=settings.max_entry_bytes,
@@ -233,11 +165,41 @@ def _consumer(
     )
 
 
-def _lease(ground: _Ground, duty: str) -> Lease:
+def _activities(ground: Ground, wake: Callable[[], None]) -> WaitActivities:
+    from routing.waits import Waits
+    from worker.activities import WaitActivities
+
+    return WaitActivities(ground.observation.waits(Waits(ground.database)), wake)
+
+
+def _sweeping(ground: Ground, temporal: TemporalParts) -> Sweeping:
+    from routing.maintenance.leadership import SWEEPING, following
+    from routing.reconcile import Reconciler
+    from routing.retention import Retention
+    from routing.run_reconcile import RunReconciler
+
+    database, observation = ground.database, ground.observation
+    return Sweeping(
+        sweeping=_lease(ground, SWEEPING),
+        following=_lease(ground, following(ground.settings.temporal_namespace)),
+        sweeper=_sweeper(ground),
+        retention=Retention(observation.kept(database), keeping(ground.settings)),
+        reconciler=Reconciler(observation.reconciled(database), temporal.runs),
+        run_reconciler=RunReconciler(database, temporal.runs),
+    )
+
+
+def _lease(ground: Ground, duty: str) -> Lease:
+    from routing.maintenance.leadership import Lease
+
     return Lease(ground.database, duty, ground.owner, ground.settings.leader_lease)
 
 
-def _sweeper(ground: _Ground) -> Sweeper:
+def _sweeper(ground: Ground) -> Sweeper:
+    from ingress.expiry_notices import ExpiryNotices
+    from routing.sweep import Sweeper
+    from worker.expiry import ExpiryNotice
+
     settings = ground.settings
     count = ground.observation.metrics.events_expired
     notice = ExpiryNotice(count)
@@ -249,11 +211,16 @@ def _sweeper(ground: _Ground) -> Sweeper:
 
 
 def _api(
-    ground: _Ground,
+    ground: Ground,
+    temporal: TemporalParts,
     matcher: Matcher,
     sink: Outgoing | RemoteDispatcher,
     backlogs: StreamBacklogs,
 ) -> Parts:
+    from ingress.dead_letter_desk import DeadLetterDesk
+    from routing.waits import Waits
+    from worker.api.parts import make_parts
+
     desk = DeadLetterDesk(ground.connect)
     ground.stack.push_async_callback(desk.aclose)
     return make_parts(
@@ -266,5 +233,5 @@ def _api(
         backlogs,
         ground.schemas,
         ground.observation.waits(Waits(ground.database)),
-        TemporalRun(ground.temporal, ground.settings.signal_timeout),
+        temporal.runs,
     )

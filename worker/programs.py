@@ -98,10 +98,13 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def until_interrupted(programs: Sequence[Program] = ()) -> None:
-    """Wait for Ctrl-C or SIGTERM; raises ProgramEnded when one of the programs ends by itself."""
+    """Wait for Ctrl-C, SIGTERM or SIGHUP; raises ProgramEnded when a program ends by itself.
+
+    Signals that come afterwards change nothing: what was started is being stopped.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, stop.set)
     ends: list[Coroutine[Any, Any, object]] = [program.process.wait() for program in programs]
@@ -111,7 +114,5 @@ async def until_interrupted(programs: Sequence[Program] = ()) -> None:
     finally:
         for wait in waits:
             wait.cancel()
-        for number in numbers:
-            loop.remove_signal_handler(number)
     for program in programs:
         program.check()

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -15,16 +15,12 @@ from routing.faults import DatabaseUnavailable
 from routing.wakeups import listen
 from worker.cancelling import cancel
 from worker.composition import Service, compose
-from worker.leading import Loops, lead_for_ever
 from worker.rules_source import Kept, ReloadableRules, Reloaded
-from worker.settings import Role, Settings
-from worker.sweeping import (
-    keep_for_ever,
-    reconcile_for_ever,
-    reconcile_runs_for_ever,
-    sweep_for_ever,
-)
-from worker.temporal_worker import serve_activities
+from worker.settings import Settings
+
+if TYPE_CHECKING:  # imported on use, by the roles that need it
+    from worker.activities import WaitActivities
+    from worker.api.parts import Parts
 
 log = structlog.get_logger(__name__)
 
@@ -60,75 +56,59 @@ def _collect_rarely() -> None:
 
 async def run_roles(service: Service, stopping: asyncio.Event) -> None:
     """Run until `stopping` is set, then drain: stop reading, finish, deliver, leave."""
-    roles = service.settings.roles
     service.observation.serving = True
-    log.info("service.started", roles=sorted(roles), consumer=service.settings.consumer)
+    log.info(
+        "service.started", roles=sorted(service.settings.roles), consumer=service.settings.consumer
+    )
     async with asyncio.TaskGroup() as group:
         background = [group.create_task(loop) for loop in _background(service)]
         async with asyncio.TaskGroup() as foreground:
-            if Role.CONSUMER in roles:
+            if service.consumer is not None:
                 foreground.create_task(service.consumer.run(stopping))
-            if Role.WORKER in roles:
-                foreground.create_task(_serve_activities(service, stopping))
-            if Role.API in roles:
-                foreground.create_task(_serve_api(service, stopping))
+            if service.activities is not None:
+                foreground.create_task(_serve_activities(service, service.activities, stopping))
+            if service.api is not None:
+                foreground.create_task(_serve_api(service, service.api, stopping))
             foreground.create_task(_until_set(stopping))
-        if Role.DELIVERY in roles:
+        if service.outgoing is not None:
             await service.outgoing.drain(service.settings.shutdown_grace / 2)
         await cancel(background)
 
 
-async def _serve_activities(service: Service, stopping: asyncio.Event) -> None:
-    activities = [service.activities.register_wait, service.activities.close_wait]
+async def _serve_activities(
+    service: Service, served: WaitActivities, stopping: asyncio.Event
+) -> None:
+    from worker.temporal_worker import serve_activities
+
+    activities = [served.register_wait, served.close_wait]
     come_by = service.observation.worker.beat
     await serve_activities(
         service.settings, service.codecs, activities, stopping, service.backoff, come_by
     )
 
 
-async def _serve_api(service: Service, stopping: asyncio.Event) -> None:
+async def _serve_api(service: Service, parts: Parts, stopping: asyncio.Event) -> None:
     # Imported on use: processes without this role need no web framework.
     from worker.api.app import create_app
     from worker.api.serving import serve_api
 
     come_by = service.observation.api.beat
-    app = create_app(service.api)
+    app = create_app(parts)
     await serve_api(app, service.settings, stopping, service.backoff, come_by)
 
 
 def _background(service: Service) -> list[Coroutine[Any, Any, None]]:
     settings, wake = service.settings, service.sink.wake
     loops: list[Coroutine[Any, Any, None]] = [service.sink.run()]
-    if Role.DELIVERY in settings.roles:
+    if service.outgoing is not None:
         url = settings.database_url.get_secret_value()
         come_by = service.observation.listener.beat
         loops.append(listen(url, service.outgoing.wake, service.backoff, come_by))
-    if Role.SWEEPER in settings.roles:
-        loops += _duties(service, wake)
+    if service.sweeping is not None:
+        from worker.duties import duties
+
+        loops += duties(service.sweeping, wake, settings, service.observation)
     return loops
-
-
-def _duties(service: Service, wake: Callable[[], None]) -> list[Coroutine[Any, Any, None]]:
-    """What one process does for all."""
-    settings = service.settings
-
-    def sweeping() -> Loops:
-        return [
-            sweep_for_ever(service.sweeper, wake, settings.sweep_period),
-            keep_for_ever(service.retention, settings.retention_period),
-        ]
-
-    def following() -> Loops:
-        period = settings.reconcile_period
-        return [
-            reconcile_for_ever(service.reconciler, wake, period),
-            reconcile_runs_for_ever(service.run_reconciler, period),
-        ]
-
-    return [
-        lead_for_ever(service.sweeping, sweeping, service.observation),
-        lead_for_ever(service.following, following, service.observation),
-    ]
 
 
 async def _schema_is_ready(service: Service, stopping: asyncio.Event) -> bool:

@@ -13,12 +13,12 @@ import pytest
 from redis.asyncio import Redis
 from typer.main import get_command
 
-import worker.cli
 from correlation.reason import Reason
 from ingress.dead_letters import RedisDeadLetters
 from ingress.entry import EntryId, StreamName, entry_of
 from tests.acceptance.site import CANARY, Site, addresses, logged
 from tests.waiting import wait_until
+from worker.cli.application import everything
 
 SECRETS: Final = {
     "apiKey": CANARY,
@@ -71,7 +71,7 @@ def commands() -> Iterator[tuple[str, ...]]:
             elif name not in RUNNING:
                 yield (*path, name)
 
-    yield from below(get_command(worker.cli.app), ())
+    yield from below(get_command(everything()), ())
 
 
 def arguments(tmp_path: Path) -> dict[tuple[str, ...], Sequence[Sequence[str]]]:

@@ -14,7 +14,7 @@ from correlation.reason import Outcome
 from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT
 from routing.delivery_store import DeliveryStatus
 from tests.docs.blocks import Block, blocks_of, declarations, pages
-from worker.cli import app
+from worker.cli.application import everything
 
 DECLARED: Final = {(row.page, row.first_line) for row in declarations()}
 BLOCKS: Final = [
@@ -39,7 +39,7 @@ def check_of(block: Block) -> Check | None:
 
 @checks("README.md", "your")
 def the_drawing_names_what_exists(block: Block) -> None:
-    commands = typer.main.get_command(app)
+    commands = typer.main.get_command(everything())
 
     assert "pointsman run" in block.text
     assert "run" in vars(commands)["commands"]

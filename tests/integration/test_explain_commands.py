@@ -19,7 +19,7 @@ from routing.waits import Waits
 from tests.builders import a_wait, an_event, incoming
 from tests.examples import FOLDER
 from tests.rows import one_row
-from worker.cli import app
+from worker.cli.application import everything
 
 Run = Callable[..., Result]
 
@@ -31,7 +31,7 @@ def pointsman(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     asyncio.run(fill(database_url))
 
     def run(*arguments: str, stdin: str = "") -> Result:
-        return CliRunner().invoke(app, list(arguments), input=stdin)
+        return CliRunner().invoke(everything(), list(arguments), input=stdin)
 
     return run
 

@@ -17,7 +17,7 @@ from routing.waits import Waits
 from tests.builders import a_wait
 from tests.conftest import TemporalTarget
 from tests.rows import one_row
-from worker.cli import app
+from worker.cli.application import everything
 from worker.cli.failures import CommandFailed
 
 Run = Callable[..., Result]
@@ -36,7 +36,7 @@ def pointsman(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("POINTSMAN_DATABASE_URL", database_url)
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, list(arguments))
+        return CliRunner().invoke(everything(), list(arguments))
 
     return run
 

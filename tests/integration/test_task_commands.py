@@ -15,7 +15,7 @@ from routing.database import DatabaseLimits, open_database
 from routing.waits import Wait, Waits
 from tests.builders import a_task
 from tests.rows import one_row
-from worker.cli import app
+from worker.cli.application import everything
 from worker.cli.failures import CommandFailed
 
 Run = Callable[..., Result]
@@ -26,7 +26,7 @@ def pointsman(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("POINTSMAN_DATABASE_URL", database_url)
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["tasks", *arguments])
+        return CliRunner().invoke(everything(), ["tasks", *arguments])
 
     return run
 

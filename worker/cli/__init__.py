@@ -1,100 +1,31 @@
-"""The command `pointsman`: every command says in one line what went wrong, and exits non-zero."""
+"""The command `pointsman`: every command says in one line what went wrong, and exits non-zero.
+
+This module loads next to nothing, so that a signal finds a handler from the first moment.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
-from importlib.metadata import version
-from typing import Annotated, Final
-
-import typer
-
-from worker.cli.audit_commands import events_app, waits_app
-from worker.cli.contracts import contracts_command
-from worker.cli.dead_letters import dlq_app
-from worker.cli.explain import explain_app
-from worker.cli.failures import said_of
-from worker.cli.openapi import openapi_command
-from worker.cli.publishing import publish_command
-from worker.cli.reconciling import reconcile_command
-from worker.cli.reference import reference_app
-from worker.cli.replay import bind_command, replay_command
-from worker.cli.resolve import resolve_command
-from worker.cli.rules import rules_app
-from worker.cli.running import demo_command, dev_command, migrate_command, run_command
-from worker.cli.runs import runs_app
-from worker.cli.shadow import shadow_command
-from worker.cli.showing_metrics import metrics_command
-from worker.cli.showing_settings import settings_command
-from worker.cli.status import status_command
-from worker.cli.tail import export_command, tail_command
-from worker.cli.tasks import tasks_app
-from worker.cli.tokens import tokens_app
-from worker.cli.triggers import triggers_app
+from typing import Final
 
 INTERRUPTED: Final = 130
 """What shells report for a program that Ctrl-C ended."""
-
-app = typer.Typer(
-    name="pointsman",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    help="Resumes Temporal workflows on business events.",
-)
-app.command("run")(run_command)
-app.command("migrate")(migrate_command)
-app.command("dev")(dev_command)
-app.command("demo")(demo_command)
-app.command("resolve")(resolve_command)
-rules_app.command("shadow")(shadow_command)
-events_app.command("replay")(replay_command)
-events_app.command("export")(export_command)
-waits_app.command("bind")(bind_command)
-waits_app.command("reconcile")(reconcile_command)
-app.add_typer(explain_app, name="explain")
-app.add_typer(rules_app, name="rules")
-app.add_typer(events_app, name="events")
-app.add_typer(waits_app, name="waits")
-app.add_typer(triggers_app, name="triggers")
-app.add_typer(runs_app, name="runs")
-app.add_typer(tasks_app, name="tasks")
-app.add_typer(dlq_app, name="dlq")
-app.command("publish")(publish_command)
-app.command("tail")(tail_command)
-app.command("status")(status_command)
-app.command("settings")(settings_command)
-app.command("metrics")(metrics_command)
-app.command("contracts")(contracts_command)
-app.add_typer(tokens_app, name="tokens")
-app.command("openapi")(openapi_command)
-app.add_typer(reference_app, name="reference")
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(f"pointsman {version('pointsman-service')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _pointsman(
-    _version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            is_eager=True,
-            callback=_print_version,
-            help="Print the version and exit.",
-        ),
-    ] = False,
-) -> None:
-    """Resumes Temporal workflows on business events."""
+UNTIL_TOLD_TO_STOP: Final = frozenset({"run", "dev"})
+"""The commands for which being told to stop is a good end."""
 
 
 def main() -> None:
     """The entry point of the program: carries out the command line and ends the process."""
+    if sys.argv[1:2] and sys.argv[1] in UNTIL_TOLD_TO_STOP:
+        _end_well_when_told()
+    if sys.argv[1:] == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"pointsman {version('pointsman-service')}")
+        return
     try:
         carry_out()
     except SystemExit as end:
@@ -107,9 +38,13 @@ def carry_out() -> None:
 
     Its code is 2 for wrong settings or usage, and 1 for any other failure.
     """
+    from worker.cli.application import application
+
     try:
-        app()
+        application(sys.argv[1:])()
     except Exception as error:
+        from worker.cli.failures import said_of
+
         failure = said_of(error)
         if failure is None:
             raise
@@ -117,6 +52,16 @@ def carry_out() -> None:
         sys.exit(failure.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _end_well_when_told() -> None:
+    """Until the command has its own handlers nothing is open that had to be closed."""
+
+    def leave(_number: int, _frame: object) -> None:
+        os._exit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
 
 
 def _leave_native_threads(end: SystemExit) -> None:

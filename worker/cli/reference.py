@@ -22,10 +22,10 @@ def _reference() -> None:
 def commands_command() -> None:
     """Print docs/commands.md: every command with its options."""
     # Imported on use: the application names this module, too.
-    from worker.cli import app
+    from worker.cli.application import everything
     from worker.reference.commands import commands_markdown
 
-    typer.echo(commands_markdown(app), nl=False)
+    typer.echo(commands_markdown(everything()), nl=False)
 
 
 @reference_app.command("reasons")

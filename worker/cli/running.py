@@ -1,23 +1,26 @@
-"""`pointsman run`, `migrate`, `dev` and `demo`: the commands that start something."""
+"""`pointsman run`, `dev` and `demo`: the commands that start something."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from worker.cli.reading import settings_with_warnings
-from worker.setting_values import parse_duration
-from worker.settings import PREFIX, Settings, load_settings
-from worker.settings_error import known_variables, unknown_variables
-
 TERMINATED: Final = 143
 """What shells report for a program that SIGTERM ended."""
+INTERRUPTED: Final = {
+    signal.SIGTERM: TERMINATED,
+    signal.SIGINT: 128 + signal.SIGINT,
+    signal.SIGHUP: 128 + signal.SIGHUP,
+}
+"""For what has a result, and was ended before it: as shells report it."""
+STOPPED: Final = dict.fromkeys(INTERRUPTED, 0)
+"""For what runs until it is told to stop."""
 
 # Beside the packages: the service is always installed from its own checkout.
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
@@ -37,6 +40,8 @@ def run_command(
 
     from worker.logs import configure_logs
     from worker.running import run
+    from worker.settings import PREFIX, Settings, load_settings
+    from worker.settings_error import known_variables, unknown_variables
 
     settings = load_settings(roles=roles)
     configure_logs(log_level=settings.log_level, log_format=settings.log_format)
@@ -44,40 +49,6 @@ def run_command(
     for stranger in unknown_variables(os.environ, known_variables(Settings, PREFIX), PREFIX):
         log.warning("setting.ignored", variable=stranger.name, nearest=stranger.nearest)
     asyncio.run(run(settings))
-
-
-def migrate_command(
-    contract: Annotated[
-        bool,
-        typer.Option(
-            "--contract",
-            help="Also take away what only older programs use: after the last of them has ended.",
-        ),
-    ] = False,
-    statement_timeout: Annotated[
-        str,
-        typer.Option(
-            "--statement-timeout",
-            help="Longest time of one statement, such as the building of an index.",
-        ),
-    ] = "1h",
-) -> None:
-    """Bring the database's schema up to date; harmless when it is already."""
-    from routing.migrations import MigrationLimits, migrate
-
-    try:
-        longest = parse_duration(statement_timeout)
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(str(error), param_hint="--statement-timeout") from error
-    settings = settings_with_warnings()
-    limits = MigrationLimits(settings.lock_timeout, longest)
-    url = settings.database_url.get_secret_value()
-    namespace = settings.temporal_namespace
-    before, after = migrate(url, contract=contract, limits=limits, namespace=namespace)
-    if before == after:
-        typer.echo(f"the schema is at version {after} already")
-    else:
-        typer.echo(f"migrated the schema from {before or 'nothing'} to version {after}")
 
 
 def dev_command(
@@ -97,7 +68,7 @@ def dev_command(
         raise typer.BadParameter(
             f"{exports.parent} is no folder; make it first", param_hint="--exports"
         )
-    raise typer.Exit(_run_to_the_end(dev(folder, exports)))
+    raise typer.Exit(_run_to_the_end(dev(folder, exports), told_to_stop=STOPPED))
 
 
 def demo_command(
@@ -120,15 +91,25 @@ def demo_command(
     raise typer.Exit(_run_to_the_end(demo(examples, keep=keep)))
 
 
-def _run_to_the_end(program: Coroutine[Any, Any, int]) -> int:
-    """Run it; SIGTERM, like Ctrl-C, lets it stop whatever it has started."""
+def _run_to_the_end(
+    program: Coroutine[Any, Any, int], *, told_to_stop: Mapping[signal.Signals, int] = INTERRUPTED
+) -> int:
+    """Run it; the first signal lets it stop whatever it has started, and further ones wait."""
+    heard: list[signal.Signals] = []
 
     async def stoppable() -> int:
         task = asyncio.ensure_future(program)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+        def stop(number: signal.Signals) -> None:
+            if not heard:
+                task.cancel()
+            heard.append(number)
+
+        for number in told_to_stop:
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
         return await task
 
     try:
         return asyncio.run(stoppable())
     except asyncio.CancelledError:
-        return TERMINATED
+        return told_to_stop[heard[0]] if heard else TERMINATED

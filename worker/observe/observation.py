@@ -24,7 +24,6 @@ from routing.launches import Starter
 from routing.maintenance.leadership import SWEEPING
 from routing.signalling import Signaller
 from routing.wakeups import LISTENS
-from worker.activities import WaitBook
 from worker.cancelling import cancel
 from worker.consumer import DeliverySink
 from worker.observe.beating import BeatingDatabase
@@ -50,6 +49,7 @@ from worker.recording import DeadLetters, Ledger
 from worker.settings import Role, Settings
 
 if TYPE_CHECKING:
+    from worker.activities import WaitBook
     from worker.observe.tracing import Tracing
 
 log = structlog.get_logger(__name__)
@@ -165,7 +165,7 @@ class Observation:
         database: Database,
         streams: StreamBacklogs,
         source_status: Callable[[], StreamStatus],
-        temporal: Check,
+        temporal: Check | None,
     ) -> None:
         """What to look at once per period, as the roles of this process need it."""
         roles = self._settings.roles
@@ -183,7 +183,7 @@ class Observation:
         checks: dict[str, Check] = {"postgres": lambda: _answers(database)}
         if Role.CONSUMER in roles:
             checks = {"redis": look_at_streams, **checks}
-        if roles & NEEDS_TEMPORAL:
+        if temporal is not None and roles & NEEDS_TEMPORAL:
             checks["temporal"] = temporal
         if Role.SWEEPER in roles:
             self._looks.append(look_at_tables)

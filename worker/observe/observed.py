@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from correlation.closing import Closing
 from correlation.reason import Reason
@@ -20,11 +20,13 @@ from routing.launcher import Launches
 from routing.launches import Launch, LaunchEnd, LaunchResult, Starter
 from routing.signalling import Signaller, SignalResult
 from routing.waits import Registration, Wait
-from worker.activities import WaitBook
 from worker.consumer import DeliverySink
 from worker.observe.heartbeat import Heartbeat
 from worker.observe.metrics import Metrics
 from worker.recording import DeadLetters, Ledger
+
+if TYPE_CHECKING:  # imported on use: its library is large
+    from worker.activities import WaitBook
 
 
 class ObservedSource:

@@ -16,7 +16,8 @@ from typer.testing import CliRunner, Result
 from correlation.reason import Outcome
 from routing.audit_records import EventStory, RejectedRecord
 from routing.faults import DatabaseUnavailable, SchemaMismatch
-from worker.cli import app, main
+from worker.cli import main
+from worker.cli.application import everything
 from worker.cli.failures import (
     MISCONFIGURED,
     OF_POSTGRES,
@@ -48,7 +49,7 @@ MOMENT = datetime.fromisoformat("2026-11-02T07:00:00+00:00")
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments))
+    return CliRunner().invoke(everything(), list(arguments))
 
 
 def test_the_version_is_printed() -> None:

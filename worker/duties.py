@@ -1,0 +1,41 @@
+"""What one process of the role `sweeper` does for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from worker.composition import Sweeping
+from worker.leading import Loops, lead_for_ever
+from worker.observe.observation import Observation
+from worker.settings import Settings
+from worker.sweeping import (
+    keep_for_ever,
+    reconcile_for_ever,
+    reconcile_runs_for_ever,
+    sweep_for_ever,
+)
+
+
+def duties(
+    parts: Sweeping, wake: Callable[[], None], settings: Settings, observation: Observation
+) -> list[Coroutine[Any, Any, None]]:
+    """The loops that wait for their turn to lead, and do their duty then."""
+
+    def sweeping() -> Loops:
+        return [
+            sweep_for_ever(parts.sweeper, wake, settings.sweep_period),
+            keep_for_ever(parts.retention, settings.retention_period),
+        ]
+
+    def following() -> Loops:
+        period = settings.reconcile_period
+        return [
+            reconcile_for_ever(parts.reconciler, wake, period),
+            reconcile_runs_for_ever(parts.run_reconciler, period),
+        ]
+
+    return [
+        lead_for_ever(parts.sweeping, sweeping, observation),
+        lead_for_ever(parts.following, following, observation),
+    ]
