@@ -15,8 +15,9 @@ from worker.embedded import (
     redis_server,
     temporal_program,
 )
+from worker.embedded.ladder import Program
 from worker.embedded.postgres_program import find_postgres
-from worker.embedded.redis_server import find_redis
+from worker.embedded.redis_server import find_redis, note_writer, redis_recipe
 from worker.embedded.temporal_program import find_temporal, user_cache
 
 # A `go` that "builds" a program which answers like Temporal's, and notes every call.
@@ -83,6 +84,76 @@ async def test_valkey_on_path_stands_in_for_redis(tmp_path: Path) -> None:
     program = await find_redis(environment)
 
     assert program.path == tmp_path / "bin" / "valkey-server"
+
+
+REDIS = "echo 'Redis server v={} sha=0 bits=64'"
+VALKEY = "echo 'Valkey server v={} sha=0'"
+
+
+async def kept_by(program: Path, folder: Path) -> None:
+    redis_recipe(Program(program, "any"), folder, durable=True)
+    await note_writer(Program(program, "any"), folder)
+
+
+async def test_data_are_read_by_the_program_that_wrote_them_whatever_stands_before_it_now(
+    tmp_path: Path,
+) -> None:
+    environment = environment_with(tmp_path, redis_server=REDIS.format("7.0.15"))
+    valkey = executable(tmp_path / "elsewhere" / "valkey-server", VALKEY.format("8.1.0"))
+    await kept_by(valkey, tmp_path / "data")
+
+    program = await find_redis(environment, tmp_path / "data")
+
+    assert program.path == valkey
+    assert "which wrote the data kept here" in program.origin
+
+
+@pytest.mark.parametrize(
+    ("now", "taken"),
+    [
+        (REDIS.format("7.2.4"), True),
+        (REDIS.format("7.10.1"), True),
+        (REDIS.format("7.0.9"), False),
+        (VALKEY.format("8.1.0"), False),
+    ],
+    ids=["the same", "newer", "older", "another kind"],
+)
+async def test_where_that_program_is_gone_only_one_that_reads_its_data_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: str, *, taken: bool
+) -> None:
+    monkeypatch.setattr(redis_server, "WHEEL", "no_such_wheel")
+    gone = executable(tmp_path / "elsewhere" / "redis-server", REDIS.format("7.2.4"))
+    await kept_by(gone, tmp_path / "data")
+    gone.unlink()
+    environment = environment_with(tmp_path, redis_server=now)
+
+    if taken:
+        program = await find_redis(environment, tmp_path / "data")
+        assert program.path == tmp_path / "bin" / "redis-server"
+    else:
+        with pytest.raises(ServerUnavailable, match=r"was written by redis 7\.2\.4") as refused:
+            await find_redis(environment, tmp_path / "data")
+        assert "install that program again, or remove" in str(refused.value)
+
+
+async def test_a_postgres_of_another_major_version_is_not_taken_for_the_data_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_program, "WHEEL", "no-such-wheel")
+    newer = "echo 'postgres (PostgreSQL) 17.2'"
+    environment = environment_with(tmp_path, initdb=newer, postgres=newer)
+    of_before = tmp_path / "debian" / "16" / "bin"
+    for name in ("initdb", "postgres"):
+        executable(of_before / name, "echo 'postgres (PostgreSQL) 16.4'")
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "PG_VERSION").write_text("16\n")
+
+    found = await find_postgres(environment, None, debian_folders=tmp_path / "debian", data=data)
+
+    assert found.binaries == of_before
+    with pytest.raises(ServerUnavailable, match="install Postgres 16, or remove"):
+        await find_postgres(environment, None, debian_folders=tmp_path / "none", data=data)
 
 
 async def test_without_any_redis_the_ways_and_the_remedy_are_named(

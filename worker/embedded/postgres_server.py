@@ -41,7 +41,7 @@ class PostgresHome:
     @property
     def data(self) -> Path:
         """What `initdb` fills."""
-        return self.folder / "data"
+        return data_of(self.folder)
 
     def password(self, role: str) -> str:
         """The role's password: made at the first call, the same ever after."""
@@ -54,6 +54,11 @@ class PostgresHome:
     def url(self, role: str, port: int, database: str = DATABASE) -> str:
         """A connection address in libpq's form."""
         return f"postgresql://{role}:{self.password(role)}@{LOOPBACK}:{port}/{database}"
+
+
+def data_of(folder: Path) -> Path:
+    """Where in the folder of a Postgres its data are."""
+    return folder / "data"
 
 
 async def initialise(home: PostgresHome) -> None:

@@ -24,13 +24,14 @@ from worker.embedded.postgres_server import (
     ROLE,
     PostgresHome,
     create_role_and_database,
+    data_of,
     initialise,
     postgres_recipe,
 )
 from worker.embedded.processes import LOOPBACK, ServerFailed, ServerProcess, free_port
 from worker.embedded.reach import folder_for, unprivileged_account
 from worker.embedded.redis_server import REMEDY as REDIS_REMEDY
-from worker.embedded.redis_server import find_redis, redis_recipe
+from worker.embedded.redis_server import find_redis, note_writer, redis_recipe
 from worker.embedded.temporal_program import REMEDY as TEMPORAL_REMEDY
 from worker.embedded.temporal_program import find_temporal
 from worker.embedded.temporal_server import NAMESPACE, temporal_recipe
@@ -186,19 +187,23 @@ async def _start(part: Part, order: Order, processes: dict[Part, ServerProcess])
 
 
 async def _start_redis(order: Order, processes: dict[Part, ServerProcess]) -> _Provided:
-    program = await find_redis(order.environment)
-    recipe = redis_recipe(program, order.folder / "redis", durable=order.durable)
+    folder = order.folder / "redis"
+    program = await find_redis(order.environment, folder if order.durable else None)
+    recipe = redis_recipe(program, folder, durable=order.durable)
     process = processes[Part.REDIS] = ServerProcess(recipe)
     await process.start()
+    if order.durable:
+        await note_writer(program, folder)
     return _Provided(f"redis://{process.address}/0", program.origin)
 
 
 async def _start_postgres(order: Order, processes: dict[Part, ServerProcess]) -> _Provided:
     account = unprivileged_account()
-    program = await find_postgres(order.environment, account)
+    folder = folder_for(account, order.folder / "postgres")
+    program = await find_postgres(order.environment, account, data=data_of(folder))
     home = PostgresHome(
         program=program,
-        folder=folder_for(account, order.folder / "postgres"),
+        folder=folder,
         account=account,
         durable=order.durable,
     )
