@@ -1,14 +1,14 @@
 """Removing old rows of the audit, in small batches off the hot path.
 
 An event goes with its deliveries and launches, and only when nothing is under way: no delivery or
-launch of it is pending, no wait that it was handed to is open, no look-back may take it. What
-operators did by hand is kept for ever.
+launch of it is pending, no wait that it was handed to is open, no look-back may take it. A run goes
+some time after it has ended, and what operators did by hand after an age of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -106,9 +106,51 @@ SELECT closed_at::text, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM
 FROM walked ORDER BY walked.closed_at DESC, id DESC LIMIT 1
 """
 
+# The open waits of a run that has ended are retired first: they name it.
+# Indexes: workflow_runs_ended; workflow_run_waits_by_workflow; the primary key.
+REMOVE_RUNS: Final = """
+WITH walked AS MATERIALIZED (
+    SELECT tenant_id, workflow_id, run_id AS id, closed_at FROM workflow_runs
+    WHERE tenant_id = %(tenant)s AND closed_at IS NOT NULL
+      AND (closed_at, run_id) > (%(after)s::timestamptz, %(after_id)s)
+      AND closed_at < statement_timestamp() - %(age)s::interval
+    ORDER BY closed_at, run_id LIMIT %(count)s
+), removed AS (
+    DELETE FROM workflow_runs AS r USING walked AS w
+    WHERE r.tenant_id = w.tenant_id AND r.workflow_id = w.workflow_id AND r.run_id = w.id
+      AND NOT EXISTS (
+        SELECT FROM workflow_run_waits AS o
+        WHERE o.tenant_id = w.tenant_id AND o.workflow_id = w.workflow_id
+          AND o.status = 'waiting' AND o.run_id IS NOT DISTINCT FROM w.id
+        OFFSET 0)
+    RETURNING r.run_id
+)
+SELECT closed_at::text, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
+FROM walked ORDER BY walked.closed_at DESC, id DESC LIMIT 1
+"""
+
+# Index: workflow_operator_actions_listed; the primary key.
+REMOVE_ACTIONS: Final = """
+WITH walked AS MATERIALIZED (
+    SELECT tenant_id, action_id AS id, at FROM workflow_operator_actions
+    WHERE tenant_id = %(tenant)s
+      AND (at, action_id) > (%(after)s::timestamptz, %(after_id)s)
+      AND at < statement_timestamp() - %(age)s::interval
+    ORDER BY at, action_id LIMIT %(count)s
+), removed AS (
+    DELETE FROM workflow_operator_actions AS a USING walked AS w
+    WHERE a.tenant_id = w.tenant_id AND a.action_id = w.id
+    RETURNING a.action_id
+)
+SELECT at::text, id, (SELECT count(*) FROM walked), (SELECT count(*) FROM removed)
+FROM walked ORDER BY walked.at DESC, id DESC LIMIT 1
+"""
+
 EVENTS: Final = "workflow_runtime_events"
 REJECTED: Final = "workflow_rejected_entries"
 WAITS: Final = "workflow_run_waits"
+RUNS: Final = "workflow_runs"
+ACTIONS: Final = "workflow_operator_actions"
 _BEGINNING: Final[Place] = ("-infinity", "")
 _OF_REJECTED: Final = frozenset({Outcome.MALFORMED, Outcome.REJECTED})
 
@@ -120,6 +162,10 @@ class Keeping:
     age: timedelta
     """Of closed waits, and of every outcome that has no age of its own."""
     by_outcome: Mapping[Outcome, timedelta] = field(default_factory=dict[Outcome, timedelta])
+    runs: timedelta = FOREVER
+    """Of runs, from their end on."""
+    actions: timedelta = FOREVER
+    """Of what operators did by hand."""
 
     def age_of(self, outcome: Outcome) -> timedelta:
         """How long events and entries that ended so are kept."""
@@ -133,9 +179,11 @@ class Removed:
     events: int
     rejected: int
     waits: int
+    runs: int = 0
+    actions: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.rejected or self.waits)
+        return any(astuple(self))
 
 
 class Retention:
@@ -160,20 +208,24 @@ class Retention:
         events = rejected = 0
         for outcome in Outcome:
             age = self._keeping.age_of(outcome)
-            if age == FOREVER:
-                continue
             if outcome in _OF_REJECTED:
                 rejected += await self._walk(REJECTED, REMOVE_REJECTED, age, outcome)
             else:
                 events += await self._walk(EVENTS, REMOVE_EVENTS, age, outcome)
-        waits = 0
-        if self._keeping.age != FOREVER:
-            waits = await self._walk(WAITS, REMOVE_WAITS, self._keeping.age, None)
-        return Removed(events, rejected, waits)
+        keeping = self._keeping
+        return Removed(
+            events,
+            rejected,
+            waits=await self._walk(WAITS, REMOVE_WAITS, keeping.age),
+            runs=await self._walk(RUNS, REMOVE_RUNS, keeping.runs),
+            actions=await self._walk(ACTIONS, REMOVE_ACTIONS, keeping.actions),
+        )
 
     async def _walk(
-        self, table: str, statement: str, age: timedelta, outcome: Outcome | None
+        self, table: str, statement: str, age: timedelta, outcome: Outcome | None = None
     ) -> int:
+        if age == FOREVER:
+            return 0
         word = "" if outcome is None else outcome.value
         walk = f"remove {table} {word}".rstrip()
         async with self._database.transaction() as connection:

@@ -54,6 +54,22 @@ class AuditSettings(BaseSettings):
         default={},
         description="Ages that differ from that, by outcome: `unresolved=30d,malformed=14d`.",
     )
+    run_retention: Duration = Field(
+        default=timedelta(days=90),
+        ge=ZERO,
+        description="How long runs are listed after their end; `0s`: for ever.",
+    )
+    action_retention: Duration = Field(
+        default=timedelta(days=730),
+        ge=ZERO,
+        description="How long it is kept what operators did by hand; `0s`: for ever.",
+    )
+    stream_retention: Duration = Field(
+        default=timedelta(days=7),
+        ge=ZERO,
+        description="How long entries stay in the streams that every group has acknowledged; `0s`: "
+        "they are never trimmed. Where events are kept for a shorter time, that counts.",
+    )
     retention_period: Duration = Field(
         default=timedelta(hours=1),
         ge=timedelta(milliseconds=1),

@@ -23,12 +23,13 @@ from worker.consumer import Consumer
 from worker.ground import Ground, open_ground
 from worker.observe.observation import Observation
 from worker.recording import Recorder
-from worker.room_settings import keeping, matching, stream_reading
+from worker.room_settings import keeping, matching, stream_age, stream_reading
 from worker.rules_source import ReloadableRules
 from worker.settings import Role, Settings
 from worker.streams_read import stream_names
 
 if TYPE_CHECKING:  # imported by the roles that need it: a consumer starts in a third of the time
+    from ingress.stream_retention import StreamRetention
     from routing.maintenance.leadership import Lease
     from routing.reconcile import Reconciler
     from routing.retention import Retention
@@ -52,6 +53,8 @@ class Sweeping:
     retention: Retention
     reconciler: Reconciler
     run_reconciler: RunReconciler
+    stream_retention: StreamRetention | None
+    """None: the streams are never trimmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,7 @@ def _sweeping(ground: Ground, temporal: TemporalParts) -> Sweeping:
         retention=Retention(observation.kept(database), keeping(ground.settings)),
         reconciler=Reconciler(observation.reconciled(database), temporal.runs),
         run_reconciler=RunReconciler(database, temporal.runs),
+        stream_retention=_stream_retention(ground),
     )
 
 
@@ -193,6 +197,17 @@ def _lease(ground: Ground, duty: str) -> Lease:
     from routing.maintenance.leadership import Lease
 
     return Lease(ground.database, duty, ground.owner, ground.settings.leader_lease)
+
+
+def _stream_retention(ground: Ground) -> StreamRetention | None:
+    from ingress.stream_retention import StreamRetention
+
+    age = stream_age(ground.settings)
+    if age is None:
+        return None
+    retention = StreamRetention(ground.connect, stream_names(ground.settings), age)
+    ground.stack.push_async_callback(retention.aclose)
+    return retention
 
 
 def _sweeper(ground: Ground) -> Sweeper:

@@ -14,6 +14,7 @@ from worker.sweeping import (
     reconcile_for_ever,
     reconcile_runs_for_ever,
     sweep_for_ever,
+    trim_for_ever,
 )
 
 
@@ -23,10 +24,13 @@ def duties(
     """The loops that wait for their turn to lead, and do their duty then."""
 
     def sweeping() -> Loops:
-        return [
+        loops = [
             sweep_for_ever(parts.sweeper, wake, settings.sweep_period),
             keep_for_ever(parts.retention, settings.retention_period),
         ]
+        if parts.stream_retention is not None:
+            loops.append(trim_for_ever(parts.stream_retention, settings.retention_period))
+        return loops
 
     def following() -> Loops:
         period = settings.reconcile_period

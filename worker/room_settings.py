@@ -24,7 +24,24 @@ def rules_of(settings: Settings) -> Rules:
 
 def keeping(settings: Settings) -> Keeping:
     """How long the audit is kept."""
-    return Keeping(settings.retention, settings.retention_by_outcome)
+    return Keeping(
+        settings.retention,
+        settings.retention_by_outcome,
+        runs=settings.run_retention,
+        actions=settings.action_retention,
+    )
+
+
+def stream_age(settings: Settings) -> timedelta | None:
+    """How long acknowledged entries stay in the streams; None: for ever.
+
+    Never longer than any event: a group that is lost reads the stream again, and what the audit
+    has forgotten by then would be a new event.
+    """
+    if not settings.stream_retention:
+        return None
+    ages = (settings.retention, *settings.retention_by_outcome.values())
+    return min(settings.stream_retention, *(age for age in ages if age))
 
 
 def database_limits(settings: Settings) -> DatabaseLimits:

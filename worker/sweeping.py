@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import structlog
 
+from ingress.backlog import StreamsUnavailable
+from ingress.stream_retention import StreamRetention
 from routing.faults import RoutingError
 from routing.reconcile import Reconciler
 from routing.retention import Retention
@@ -78,15 +80,35 @@ async def keep_for_ever(retention: Retention, period: timedelta) -> None:
                 events=removed.events,
                 rejected=removed.rejected,
                 waits=removed.waits,
+                runs=removed.runs,
+                actions=removed.actions,
             )
 
     await _periodically(remove, period)
+
+
+async def trim_for_ever(retention: StreamRetention, period: timedelta) -> None:
+    """Take from the streams what is old and acknowledged, once per period."""
+
+    async def trim() -> None:
+        for trimmed in await retention.trim():
+            if trimmed.entries:
+                log.info("stream.trimmed", stream=trimmed.stream, entries=trimmed.entries)
+            if trimmed.held_by is not None:
+                log.warning(
+                    "stream.held",
+                    stream=trimmed.stream,
+                    group=trimmed.held_by,
+                    entry_id=trimmed.held_from,
+                )
+
+    await _periodically(trim, period)
 
 
 async def _periodically(act: Callable[[], Awaitable[None]], period: timedelta) -> None:
     while True:
         try:
             await act()
-        except RoutingError as error:
+        except (RoutingError, StreamsUnavailable) as error:
             log.warning("sweeper.postponed", error=str(error))
         await asyncio.sleep(period.total_seconds())

@@ -28,7 +28,13 @@ from routing.replay_statements import (
     REPLAY_EVENTS,
     STORED_EVENTS,
 )
-from routing.retention import REMOVE_EVENTS, REMOVE_REJECTED, REMOVE_WAITS
+from routing.retention import (
+    REMOVE_ACTIONS,
+    REMOVE_EVENTS,
+    REMOVE_REJECTED,
+    REMOVE_RUNS,
+    REMOVE_WAITS,
+)
 from tests.builders import incoming
 from tests.integration.plans import scans
 
@@ -57,6 +63,15 @@ FROM generate_series(1, 10000) AS n;
 INSERT INTO workflow_rejected_entries (tenant_id, stream, entry_id, outcome, reason, detail, raw,
     received_at)
 SELECT 'tenant-' || n % 20, 'stream', n || '-0', 'malformed', 'invalid_json', '', '', now()
+FROM generate_series(1, 10000) AS n;
+INSERT INTO workflow_runs (tenant_id, workflow_id, run_id, engine, status, started_at, closed_at,
+    updated_at)
+SELECT 'tenant-' || n % 20, 'workflow-' || n, 'run-' || n, 'temporal', 'completed', now(), now(),
+       now()
+FROM generate_series(1, 10000) AS n;
+INSERT INTO workflow_operator_actions (tenant_id, action_id, actor, action, target_kind, target_id,
+    at)
+SELECT 'tenant-' || n % 20, 'action-' || n, 'test', 'requeue', 'dead_letter', n || '-0', now()
 FROM generate_series(1, 10000) AS n;
 """
 TERMS: Final[Mapping[str, Any]] = {
@@ -96,6 +111,8 @@ STATEMENTS: Final[Mapping[str, str]] = {
     "remove events": REMOVE_EVENTS,
     "remove rejected": REMOVE_REJECTED,
     "remove waits": REMOVE_WAITS,
+    "remove runs": REMOVE_RUNS,
+    "remove actions": REMOVE_ACTIONS,
 }
 
 

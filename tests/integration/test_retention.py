@@ -22,6 +22,24 @@ from tests.rows import execute, one_row
 
 MONTH = timedelta(days=30)
 
+A_RUN = """
+INSERT INTO workflow_runs (tenant_id, workflow_id, run_id, engine, status, started_at, closed_at,
+    updated_at)
+VALUES ('acme', '{}', 'run-1', 'temporal', 'completed', now() - interval '60 days',
+    now() - make_interval(days => {}), now())
+"""
+AN_ACTION = """
+INSERT INTO workflow_operator_actions (tenant_id, action_id, actor, action, target_kind, target_id,
+    at)
+VALUES ('acme', '{}', 'test', 'requeue', 'dead_letter', '1-0',
+    now() - make_interval(days => {}))
+"""
+
+
+def remaining(database_url: str, table: str, column: str) -> list[str]:
+    listed = f"SELECT string_agg({column}, ' ' ORDER BY {column}) FROM {table}"
+    return str(one_row(database_url, listed)[0]).split()
+
 
 def let_forty_days_pass(database_url: str) -> None:
     for table, columns in {
@@ -152,6 +170,40 @@ async def test_the_place_of_a_walk_that_nobody_comes_to_is_forgotten(
     await Retention(database, Keeping(MONTH)).remove()
 
     assert count(database_url, "workflow_walk_cursors") == 0
+
+
+async def test_a_run_goes_an_age_after_its_end_and_never_before_its_open_waits(
+    database: Database, waits: Waits, database_url: str
+) -> None:
+    await waits.register([a_wait(key="7", workflow_id="awaiting", run_id="run-1")])
+    ended = {"old": 40, "young": 20, "open": "NULL"}
+    for workflow_id, days in ended.items():
+        execute(database_url, A_RUN.format(workflow_id, days))
+    execute(
+        database_url,
+        "UPDATE workflow_runs SET closed_at = now() - interval '40 days'"
+        " WHERE workflow_id = 'awaiting'",
+    )
+    keeping = Keeping(timedelta(), runs=MONTH)
+
+    removed = await Retention(database, keeping).remove()
+
+    assert removed == Removed(events=0, rejected=0, waits=0, runs=1)
+    assert remaining(database_url, "workflow_runs", "workflow_id") == ["awaiting", "open", "young"]
+
+
+async def test_what_operators_did_goes_at_an_age_of_its_own(
+    database: Database, database_url: str
+) -> None:
+    for action_id, days in (("old", 40), ("older", 50), ("young", 20)):
+        execute(database_url, AN_ACTION.format(action_id, days))
+
+    for_ever = await Retention(database, Keeping(MONTH)).remove()
+    removed = await Retention(database, Keeping(timedelta(), actions=MONTH), batch=1).remove()
+
+    assert not for_ever
+    assert removed == Removed(events=0, rejected=0, waits=0, actions=2)
+    assert remaining(database_url, "workflow_operator_actions", "action_id") == ["young"]
 
 
 async def test_an_event_that_a_look_back_may_take_is_kept(
