@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from correlation.rules import Rules
 from ingress.redis_streams import StreamReading
 from routing.database import DatabaseLimits
