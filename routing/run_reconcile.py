@@ -60,6 +60,8 @@ class RunPage:
 
 
 FIRST: Final = RunKey("", "", "")
+STEPS: Final = 5
+"""So far at once a chain is followed that went on again and again."""
 
 
 class RunReconciler:
@@ -90,11 +92,24 @@ class RunReconciler:
             await connection.execute(PLAN_ANEW)
             cursor = await connection.execute(OPEN_RUNS, {**after._asdict(), "count": self._page})
             keys = [RunKey(*row) for row in await cursor.fetchall()]
-        sights = await self._watch.look_at(keys) if keys else ()
-        seen = [(key, it) for key, it in zip(keys, sights, strict=True) if it is not None]
-        changed = await self._write(seen) if seen else []
+        changed = await self.look(keys)
         full = len(keys) == self._page
         return RunPage(len(keys), changed, keys[-1] if full else None)
+
+    async def look(self, keys: Sequence[RunKey]) -> Sequence[tuple[RunKey, str]]:
+        """Bring these runs up to date, and those that they went on in, for some steps.
+
+        Returns those that changed, with their status.
+        """
+        changed: list[tuple[RunKey, str]] = []
+        for _ in range(STEPS):
+            sights = await self._watch.look_at(keys) if keys else ()
+            seen = [(key, it) for key, it in zip(keys, sights, strict=True) if it is not None]
+            if not seen:
+                break
+            changed += await self._write(seen)
+            keys = [key._replace(run_id=it.next_run_id) for key, it in seen if it.next_run_id]
+        return changed
 
     async def _write(self, seen: Sequence[tuple[RunKey, RunSeen]]) -> list[tuple[RunKey, str]]:
         continued = [(key, it) for key, it in seen if it.next_run_id is not None]

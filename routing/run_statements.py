@@ -69,12 +69,12 @@ RETURNING r.tenant_id, r.workflow_id, r.run_id, r.status
 PROJECT_CONTINUED: Final = """
 INSERT INTO workflow_runs AS r (
     tenant_id, workflow_id, run_id, engine, status, origin, workflow_type, task_queue, trigger_id,
-    event_id, parent_id, parent_run_id, first_run_id, started_at, updated_at
+    event_id, parent_id, parent_run_id, first_run_id, started_at, updated_at, namespace
 )
 SELECT e.tenant_id, e.workflow_id, i.next_run_id, 'temporal', 'running', 'continued',
        e.workflow_type, e.task_queue, e.trigger_id, e.event_id, e.parent_id, e.parent_run_id,
        coalesce(e.first_run_id, e.run_id), coalesce(e.closed_at, statement_timestamp()),
-       statement_timestamp()
+       statement_timestamp(), e.namespace
 FROM unnest(
     %(tenants)b::text[], %(workflow_ids)b::text[], %(run_ids)b::text[], %(next_run_ids)b::text[]
 ) AS i (tenant_id, workflow_id, run_id, next_run_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ingress.backlog import StreamBacklogs
@@ -31,12 +32,11 @@ from worker.streams_read import stream_names
 if TYPE_CHECKING:  # imported by the roles that need it: a consumer starts in a third of the time
     from ingress.stream_retention import StreamRetention
     from routing.maintenance.leadership import Lease
-    from routing.reconcile import Reconciler
     from routing.retention import Retention
-    from routing.run_reconcile import RunReconciler
     from routing.sweep import Sweeper
     from worker.activities import WaitActivities
     from worker.api.parts import Parts
+    from worker.following import Follower
     from worker.outgoing import Outgoing
     from worker.temporal_parts import TemporalParts
 
@@ -51,8 +51,8 @@ class Sweeping:
     following: Lease
     sweeper: Sweeper
     retention: Retention
-    reconciler: Reconciler
-    run_reconciler: RunReconciler
+    follower: Callable[[Callable[[], None]], Follower]
+    """What follows the runs; it is given how to wake delivery."""
     stream_retention: StreamRetention | None
     """None: the streams are never trimmed."""
 
@@ -177,9 +177,8 @@ def _activities(ground: Ground, wake: Callable[[], None]) -> WaitActivities:
 
 def _sweeping(ground: Ground, temporal: TemporalParts) -> Sweeping:
     from routing.maintenance.leadership import SWEEPING, following
-    from routing.reconcile import Reconciler
     from routing.retention import Retention
-    from routing.run_reconcile import RunReconciler
+    from worker.following import open_follower
 
     database, observation = ground.database, ground.observation
     return Sweeping(
@@ -187,8 +186,7 @@ def _sweeping(ground: Ground, temporal: TemporalParts) -> Sweeping:
         following=_lease(ground, following(ground.settings.temporal_namespace)),
         sweeper=_sweeper(ground),
         retention=Retention(observation.kept(database), keeping(ground.settings)),
-        reconciler=Reconciler(observation.reconciled(database), temporal.runs),
-        run_reconciler=RunReconciler(database, temporal.runs),
+        follower=partial(open_follower, ground, temporal),
         stream_retention=_stream_retention(ground),
     )
 

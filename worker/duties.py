@@ -9,13 +9,7 @@ from worker.composition import Sweeping
 from worker.leading import Loops, lead_for_ever
 from worker.observe.observation import Observation
 from worker.settings import Settings
-from worker.sweeping import (
-    keep_for_ever,
-    reconcile_for_ever,
-    reconcile_runs_for_ever,
-    sweep_for_ever,
-    trim_for_ever,
-)
+from worker.sweeping import keep_for_ever, sweep_for_ever, trim_for_ever
 
 
 def duties(
@@ -33,10 +27,11 @@ def duties(
         return loops
 
     def following() -> Loops:
-        period = settings.reconcile_period
+        follower = parts.follower(wake)
         return [
-            reconcile_for_ever(parts.reconciler, wake, period),
-            reconcile_runs_for_ever(parts.run_reconciler, period),
+            follower.follow_for_ever(),
+            follower.walk_waits_for_ever(),
+            follower.walk_runs_for_ever(),
         ]
 
     return [

@@ -240,7 +240,8 @@ class Settings(
         default=timedelta(minutes=5),
         ge=timedelta(milliseconds=1),
         le=timedelta(days=1),
-        description="How often every open wait is compared with Temporal's runs.",
+        description="Pause between two walks that compare every open wait and run with Temporal, a "
+        "few at a time. Runs that close are followed without it, every two seconds.",
     )
     shutdown_grace: Duration = Field(
         default=timedelta(seconds=10),

@@ -1,4 +1,4 @@
-"""The loops off the hot path: expiry and reconciliation, each on its period."""
+"""The loops off the hot path that concern the database alone, each on its period."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import structlog
 from ingress.backlog import StreamsUnavailable
 from ingress.stream_retention import StreamRetention
 from routing.faults import RoutingError
-from routing.reconcile import Reconciler
 from routing.retention import Retention
-from routing.run_reconcile import RunReconciler
 from routing.sweep import Sweeper
 
 log = structlog.get_logger(__name__)
@@ -32,41 +30,6 @@ async def sweep_for_ever(sweeper: Sweeper, wake: Callable[[], None], period: tim
             wake()
 
     await _periodically(sweep, period)
-
-
-async def reconcile_for_ever(
-    reconciler: Reconciler, wake: Callable[[], None], period: timedelta
-) -> None:
-    """Walk all open waits once per period."""
-
-    async def walk() -> None:
-        async for page in reconciler.walk():
-            await reconciler.retire(page.ghosts)
-            for ghost in page.ghosts:
-                log.warning(
-                    "wait.retired",
-                    tenant=ghost.tenant,
-                    wait_id=ghost.wait_id,
-                    workflow_id=ghost.workflow_id,
-                    reason=ghost.reason,
-                )
-            if page.ghosts:
-                wake()
-
-    await _periodically(walk, period)
-
-
-async def reconcile_runs_for_ever(reconciler: RunReconciler, period: timedelta) -> None:
-    """Walk all open runs once per period."""
-
-    async def walk() -> None:
-        async for page in reconciler.walk():
-            for run, status in page.changed:
-                log.info(
-                    "run.changed", tenant=run.tenant, workflow_id=run.workflow_id, status=status
-                )
-
-    await _periodically(walk, period)
 
 
 async def keep_for_ever(retention: Retention, period: timedelta) -> None:

@@ -200,6 +200,14 @@ LEADS: Final = Metric(
     ("duty",),
     shown_by=SWEEPING,
 )
+VISIBILITY: Final = Metric(
+    "pointsman_visibility_up",
+    Kind.GAUGE,
+    "1 while Temporal's visibility tells the process that follows a namespace which runs have "
+    "closed; 0 while it is away or refuses, and all runs are asked for one by one.",
+    ("namespace",),
+    shown_by=SWEEPING,
+)
 STREAM_LENGTH: Final = Metric(
     "pointsman_stream_entries", Kind.GAUGE, "Length of the stream.", ("stream",), shown_by=READING
 )

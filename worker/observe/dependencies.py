@@ -58,6 +58,11 @@ class Dependencies:
         self._stale_after = 3 * (period + ANSWER_WITHIN)
         self._clock = clock
         self._findings: dict[str, _Finding] = {}
+        self._notes: dict[str, str] = {}
+
+    def note(self, name: str, text: str) -> None:
+        """Something to be said beside how a server stands; empty: nothing any more."""
+        self._notes[name] = text
 
     async def check(self) -> None:
         """Ask all of them, side by side, each for a bounded time; never raises for an answer."""
@@ -94,7 +99,8 @@ class Dependencies:
         if age > self._stale_after:
             detail = f"last asked {age.total_seconds():.0f} s ago: {found.detail}"
             return DependencyState(name, ready=False, detail=detail, checked=age)
-        return DependencyState(name, found.ready, found.detail, age)
+        detail = "; ".join(filter(None, (found.detail, self._notes.get(name))))
+        return DependencyState(name, found.ready, detail, age)
 
 
 async def _answer_to(check: Check) -> tuple[bool, str]:

@@ -70,6 +70,7 @@ class Metrics:
         self._closed = self._counter(catalogue.WAITS_CLOSED)
         self._expired = self._counter(catalogue.EXPIRED)
         self._leads = self._gauge(catalogue.LEADS)
+        self._visibility = self._gauge(catalogue.VISIBILITY)
         self._stored = StoredGauges(self._gauge)
         self._streams = StreamGauges(self._gauge)
         self._dependencies = self._gauge(catalogue.DEPENDENCY)
@@ -150,6 +151,10 @@ class Metrics:
     def leads(self, duty: str, *, leads: bool) -> None:
         """Whether this process has the lease of a duty."""
         self._leads.labels(duty).set(leads)
+
+    def visibility(self, namespace: str, *, up: bool) -> None:
+        """Whether the closings of a namespace can be followed."""
+        self._visibility.labels(namespace).set(up)
 
     def stored(self, backlog: Backlog) -> None:
         """What stands in the database now."""

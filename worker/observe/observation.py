@@ -46,6 +46,7 @@ from worker.observe.observed import (
 )
 from worker.operator_error import OperatorError
 from worker.recording import DeadLetters, Ledger
+from worker.redaction import redact_urls
 from worker.settings import Role, Settings
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Observation:
         self._settings = settings
         self._dependencies = Dependencies({}, period=settings.observe_period)
         self._looks: list[Callable[[], Awaitable[None]]] = []
+        self._visibility_problems: dict[str, str] = {}
         self._tracing = _tracing(settings)
         self._rules: ObservedRules | None = None
         # The longest that a healthy loop may be silent: two of its longest steps, one failing.
@@ -159,6 +161,19 @@ class Observation:
             loops = [self._sweeper, self._keeper] if duty == SWEEPING else [self._reconciler]
             for loop in loops:
                 loop.beat()
+
+    def visibility_stands(self, namespace: str, problem: str | None) -> None:
+        """See `worker.following.Watch`; the process stays ready, for the slow walk goes on."""
+        self.metrics.visibility(namespace, up=problem is None)
+        if problem is None:
+            self._visibility_problems.pop(namespace, None)
+        else:
+            self._visibility_problems[namespace] = problem
+        said = [
+            f"visibility of {name}: {redact_urls(text)}"
+            for name, text in self._visibility_problems.items()
+        ]
+        self._dependencies.note("temporal", "; ".join(said))
 
     def look_at(
         self,

@@ -1,0 +1,1 @@
+"""Keeping up with Temporal by its visibility: which runs have closed lately."""
