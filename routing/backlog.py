@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -45,6 +46,28 @@ SELECT
 """
 
 
+# The oldest pending delivery that nobody has attempted, though none of its workflow stands before
+# it. Indexes: workflow_event_deliveries_due for the first that are due, then
+# workflow_event_deliveries_in_order, once for each of those.
+OLDEST_UNATTEMPTED: Final = """
+WITH pending AS MATERIALIZED (
+    SELECT tenant_id, event_id, wait_id, workflow_id, namespace, position, attempts, created_at
+    FROM workflow_event_deliveries WHERE status = 'pending'
+    ORDER BY tenant_id, due_at, position LIMIT %(limit)s
+)
+SELECT tenant_id, event_id, wait_id, namespace,
+       greatest(statement_timestamp() - created_at, interval '0')
+FROM pending AS d
+WHERE attempts = 0 AND (%(namespaces)s::text[] IS NULL OR namespace = ANY (%(namespaces)s))
+  AND NOT EXISTS (
+    SELECT FROM workflow_event_deliveries AS earlier
+    WHERE earlier.tenant_id = d.tenant_id AND earlier.workflow_id = d.workflow_id
+      AND earlier.status = 'pending' AND earlier.position < d.position
+    OFFSET 0)
+ORDER BY created_at, position LIMIT 1
+"""
+
+
 # A bitmap or a sort reads all of an index before the limit counts.
 WALK_IN_ORDER: Final = """
 SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)
@@ -64,6 +87,34 @@ class Backlog:
     pending_launches: int
     oldest_launch: timedelta | None
     """The same of launches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unattempted:
+    """A pending delivery that nobody has attempted."""
+
+    tenant: str
+    event_id: str
+    wait_id: str
+    namespace: str
+    age: timedelta
+
+
+async def oldest_unattempted(
+    database: Database, namespaces: Sequence[str] | None = None, *, limit: int = COUNTED_EXACTLY
+) -> Unattempted | None:
+    """The oldest, of these namespaces or all, of the first `limit` that are due; None without any.
+
+    Raises DatabaseUnavailable.
+    """
+    async with database.transaction() as connection:
+        await connection.execute(PLAN_ANEW)
+        await connection.execute(WALK_IN_ORDER)
+        cursor = await connection.execute(
+            OLDEST_UNATTEMPTED, {"limit": limit, "namespaces": namespaces}
+        )
+        row = await cursor.fetchone()
+    return None if row is None else Unattempted(*row)
 
 
 async def measure_backlog(database: Database, *, limit: int = COUNTED_EXACTLY) -> Backlog:

@@ -11,11 +11,12 @@ from redis import Redis
 from ingress.backlog import StreamBacklogs, StreamsUnavailable
 from ingress.entry import StreamName
 from ingress.redis_connection import connect_redis
-from routing.backlog import measure_backlog
+from routing.backlog import measure_backlog, oldest_unattempted
 from routing.database import Database
-from routing.matching import Matcher
+from routing.matching import Matcher, Matching
 from routing.waits import Waits
 from tests.builders import a_wait, incoming
+from tests.rows import execute
 
 BLOCK = timedelta(milliseconds=100)
 
@@ -97,3 +98,26 @@ async def test_the_backlog_of_the_tables_is_estimated_beyond_its_limit(
 
     assert (before.open_waits, after.open_waits) == (10, 50)
     assert replace(after, open_waits=0).pending_deliveries == 0
+
+
+async def test_the_oldest_delivery_that_nobody_attempted_is_found(
+    database: Database, database_url: str
+) -> None:
+    await Waits(database).register(
+        [a_wait(key=key, workflow_id=f"workflow-{key}") for key in ("1", "2")]
+    )
+    matcher = Matcher(database, Matching(owner="nobody", delivers=False))
+    for event_id, key in (("tried", "1"), ("behind it", "1"), ("untried", "2"), ("later", "2")):
+        await matcher.record([incoming(key=key, event_id=event_id)])
+    execute(
+        database_url,
+        "UPDATE workflow_event_deliveries SET attempts = 1, due_at = now() + interval '1 hour'"
+        " WHERE event_id = 'tried'",
+    )
+
+    found = await oldest_unattempted(database)
+    elsewhere = await oldest_unattempted(database, ["another"])
+
+    assert found is not None
+    assert (found.tenant, found.event_id) == ("acme", "untried")
+    assert elsewhere is None

@@ -243,7 +243,7 @@ async def test_a_service_with_all_its_servers_is_ready_and_turning(shown: Shown)
     health = await shown.json("/healthz")
 
     assert ready["status"] == "serving"
-    assert set(ready["dependencies"]) == {"redis", "postgres", "temporal"}
+    assert set(ready["dependencies"]) == {"redis", "postgres", "temporal", "deliveries"}
     assert all(each["ready"] for each in ready["dependencies"].values())
     assert health["status"] == "turning"
     assert set(health["loops"]) == {

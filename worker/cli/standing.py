@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ingress.backlog import StreamBacklogs
 from ingress.redis_connection import connect_redis
-from routing.backlog import measure_backlog
+from routing.backlog import measure_backlog, oldest_unattempted
 from routing.database import DatabaseLimits, open_database
 from routing.schema_version import check
 from worker.observe.temporal_check import temporal_check
@@ -83,7 +83,9 @@ async def _tables(settings: Settings) -> dict[str, Any]:
     await check(url)
     limits = DatabaseLimits(connections=1, connect_timeout=PATIENCE)
     async with open_database(url, limits) as database:
-        return asdict(await measure_backlog(database))
+        unattempted = await oldest_unattempted(database)
+        age = None if unattempted is None else unattempted.age
+        return asdict(await measure_backlog(database)) | {"oldest_unattempted": age}
 
 
 async def _temporal(settings: Settings) -> None:

@@ -64,6 +64,7 @@ def _print(found: dict[str, Any]) -> None:
                 "buffered events",
                 "pending deliveries",
                 "oldest of them",
+                "unattempted for",
                 "pending launches",
                 "oldest of these",
             ),
@@ -73,6 +74,7 @@ def _print(found: dict[str, Any]) -> None:
                     backlog["available_events"],
                     backlog["pending_deliveries"],
                     _age(backlog["oldest_pending"]),
+                    _age(backlog["oldest_unattempted"]),
                     backlog["pending_launches"],
                     _age(backlog["oldest_launch"]),
                 )

@@ -180,6 +180,12 @@ OUTBOX_AGE: Final = Metric(
     "Age of the oldest of them (of the first 10,000 that are due); 0 without any.",
     shown_by=SWEEPING,
 )
+UNATTEMPTED: Final = Metric(
+    "pointsman_outbox_unattempted_seconds",
+    Kind.GAUGE,
+    "How long nobody has attempted the oldest of them; 0 below a minute.",
+    shown_by="roles delivery, sweeper",
+)
 LAUNCH_OUTBOX: Final = Metric(
     "pointsman_outbox_launches",
     Kind.GAUGE,

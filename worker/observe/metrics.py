@@ -73,6 +73,7 @@ class Metrics:
         self._visibility = self._gauge(catalogue.VISIBILITY)
         self._stored = StoredGauges(self._gauge)
         self._streams = StreamGauges(self._gauge)
+        self._unattempted = self._gauge(catalogue.UNATTEMPTED)
         self._dependencies = self._gauge(catalogue.DEPENDENCY)
         self._silent = self._gauge(catalogue.SILENT)
         self._silence_limits = self._gauge(catalogue.SILENCE_LIMIT)
@@ -164,6 +165,10 @@ class Metrics:
         """What stands in the streams now."""
         for backlog in backlogs:
             self._streams.show(backlog)
+
+    def unattempted(self, span: timedelta) -> None:
+        """For how long nobody has attempted the oldest delivery."""
+        self._unattempted.set(span.total_seconds())
 
     def dependencies(self, states: Iterable[DependencyState]) -> None:
         """How the servers stand now."""

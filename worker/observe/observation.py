@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -15,7 +16,7 @@ from correlation.rules import Rules
 from ingress.backlog import StreamBacklogs, StreamsUnavailable
 from ingress.entry import EntrySource
 from ingress.reconnection import NOT_YET_CONNECTED, StreamStatus
-from routing.backlog import measure_backlog
+from routing.backlog import measure_backlog, oldest_unattempted
 from routing.database import Database
 from routing.dispatch import Deliveries
 from routing.faults import RoutingError
@@ -44,6 +45,7 @@ from worker.observe.observed import (
     ObservedStarter,
     ObservedWaits,
 )
+from worker.observe.unattended import DeliveryWatch
 from worker.operator_error import OperatorError
 from worker.recording import DeadLetters, Ledger
 from worker.redaction import redact_urls
@@ -200,6 +202,12 @@ class Observation:
             checks = {"redis": look_at_streams, **checks}
         if temporal is not None and roles & NEEDS_TEMPORAL:
             checks["temporal"] = temporal
+        if roles & {Role.DELIVERY, Role.SWEEPER}:
+            # A delivering process answers for the namespace that it serves.
+            served = [self._settings.temporal_namespace] if Role.DELIVERY in roles else None
+            oldest = partial(oldest_unattempted, database, served)
+            watch = DeliveryWatch(oldest, self.metrics.unattempted)
+            checks["deliveries"] = watch.check
         if Role.SWEEPER in roles:
             self._looks.append(look_at_tables)
         self._dependencies = Dependencies(checks, period=self._settings.observe_period)
