@@ -15,6 +15,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from routing import schema_version
+from routing.migrations.roles import refuse_without_roles
 from routing.schema_version import (
     STANDING,
     VERSION_TABLE,
@@ -55,7 +56,8 @@ def migrate(
     with `contract` to the newest version, once none of those is left. A schema that is newer, and
     serves this program, is left as it is. `namespace` is the Temporal namespace of rows that were
     written before they named one. Returns the version before (None: empty database) and
-    after. Raises SchemaMismatch when the database is too new for this program, and SQLAlchemy's
+    after. Raises SchemaMismatch when the database is too new for this program, RolesMissing when
+    somebody else has to prepare the database, and SQLAlchemy's
     OperationalError when it is unreachable or a time limit was over.
     """
     with _connected(database_url) as connection, _alone(connection):
@@ -65,6 +67,8 @@ def migrate(
         target = newest_version() if contract else required_version()
         if before.version is not None and before.version > target:
             return before.version, before.version
+        if before.version != target:
+            refuse_without_roles(connection)
         _upgrade(connection, target, namespace)
         return before.version, target
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from typing import Annotated
 
 import typer
@@ -25,8 +27,19 @@ def migrate_command(
             help="Longest time of one statement, such as the building of an index.",
         ),
     ] = "1h",
+    print_roles: Annotated[
+        bool,
+        typer.Option(
+            "--print-roles",
+            help="Print what an administrator runs beforehand, for a role without CREATEROLE; "
+            "nothing is connected.",
+        ),
+    ] = False,
 ) -> None:
     """Bring the database's schema up to date; harmless when it is already."""
+    if print_roles:
+        typer.echo(_roles(settings_with_warnings().database_url.get_secret_value()), nl=False)
+        return
     from routing.migrations import MigrationLimits, migrate
 
     try:
@@ -42,3 +55,15 @@ def migrate_command(
         typer.echo(f"the schema is at version {after} already")
     else:
         typer.echo(f"migrated the schema from {before or 'nothing'} to version {after}")
+
+
+def _roles(url: str) -> str:
+    from psycopg.conninfo import conninfo_to_dict
+
+    from routing.migrations.roles import role_statements
+
+    said = conninfo_to_dict(url)
+    # As libpq chooses them where the address is silent.
+    login = str(said.get("user") or os.environ.get("PGUSER") or getpass.getuser())
+    database = str(said.get("dbname") or os.environ.get("PGDATABASE") or login)
+    return role_statements(login, database)
