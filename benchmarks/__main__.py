@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,14 +13,14 @@ from pathlib import Path
 from rich.console import Console
 from temporalio.client import Client
 
-from benchmarks import growth, latency, memory, noise, resume, variety
+from benchmarks import closings, growth, latency, memory, noise, resume, variety
 from benchmarks.figures import Results
 from benchmarks.scale import SCALES, Scale
 from benchmarks.stage import Stage
 from routing.migrations import migrate
 from worker.embedded import embedded_servers
 
-PARTS = ("noise", "latency", "resume", "growth", "variety", "memory")
+PARTS = ("noise", "latency", "resume", "growth", "variety", "closings", "memory")
 RESULTS = Path(__file__).with_name("results.json")
 
 
@@ -28,7 +29,11 @@ async def run(scale: Scale, parts: Sequence[str], results: Results) -> None:
     console = results.console
     with tempfile.TemporaryDirectory(prefix="pointsman-benchmark-") as folder:
         announce = console.print
-        async with embedded_servers(Path(folder), announce=announce, environment={}) as servers:
+        # Programs are looked for as ever, and no address of a server is taken from outside.
+        programs = {"PATH": os.environ.get("PATH", os.defpath)}
+        async with embedded_servers(
+            Path(folder), announce=announce, environment=programs
+        ) as servers:
             await asyncio.to_thread(migrate, servers.database_url)
             stage = Stage(servers, Path(folder), servers.database_url)
             client = await Client.connect(
@@ -57,6 +62,8 @@ async def measure(part: str, stage: Stage, client: Client, scale: Scale, results
             stage.clear_waits()
             await asyncio.to_thread(growth.measure, stage, scale, results)
             await growth.registering(stage, scale, results)
+        case "closings":
+            await closings.measure(stage, client, scale, results)
         case "memory":
             await asyncio.to_thread(memory.measure, stage, scale, results)
         case _:

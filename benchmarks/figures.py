@@ -22,6 +22,9 @@ RATIOS: Final = {
     "waits_10m_vs_10k_cost": "at most 1.25",
     "hot_key_vs_uniform": "at least 0.3",
     "rss_growth": "at most 0.1",
+    "closings_runs_behind_s": "at most 10",
+    "closings_waits_behind_s": "at most 10",
+    "closings_calls_a_second": "at most 5",
 }
 """What is wanted of each; a run that does not measure one writes null for it."""
 

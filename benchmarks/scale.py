@@ -30,6 +30,10 @@ class Scale:
     """How many audit rows the last step of the growth starts from; 0: none."""
     registered: int
     memory_events: int
+    closings_waits: int
+    """Open waits, and as many open runs, while others close."""
+    closings_a_second: int
+    closings_seconds: int
 
 
 QUICK: Final = Scale(
@@ -49,6 +53,9 @@ QUICK: Final = Scale(
     audit_rows=0,
     registered=2_000,
     memory_events=50_000,
+    closings_waits=50_000,
+    closings_a_second=100,
+    closings_seconds=10,
 )
 
 STANDARD: Final = Scale(
@@ -68,6 +75,9 @@ STANDARD: Final = Scale(
     audit_rows=0,
     registered=5_000,
     memory_events=200_000,
+    closings_waits=1_000_000,
+    closings_a_second=100,
+    closings_seconds=40,
 )
 
 FULL: Final = Scale(
@@ -87,6 +97,9 @@ FULL: Final = Scale(
     audit_rows=10_000_000,
     registered=20_000,
     memory_events=1_000_000,
+    closings_waits=1_000_000,
+    closings_a_second=100,
+    closings_seconds=120,
 )
 
 SCALES: Final = {scale.name: scale for scale in (QUICK, STANDARD, FULL)}

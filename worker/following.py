@@ -67,7 +67,8 @@ class Follower:
     watch: Watch
     period: timedelta
     """Between the end of a walk and its next beginning."""
-    usable: bool = True
+    _usable: bool = True
+    _walks_quickly: bool = False
     _behind: bool = False
     _continued: dict[RunKey, None] = field(default_factory=dict[RunKey, None])
 
@@ -107,11 +108,15 @@ class Follower:
             followed = await self.feed.follow()
         except VisibilityUnusable as error:
             self._stands(str(error))
+            self._walks_quickly = error.refuses
+            if not error.refuses:
+                return
             async with self.database.transaction() as connection:
                 hinted = await lately_answered(connection, self.namespace, HINTED_AT_ONCE)
             _log_runs(await self.runs.look(hinted))
             return
         self._stands(None)
+        self._walks_quickly = False
         self._tell(followed)
         self._continued.update(dict.fromkeys(followed.continued))
         some = list(self._continued)[:CONTINUED_AT_ONCE]
@@ -142,8 +147,8 @@ class Follower:
     def _stands(self, problem: str | None) -> None:
         self.watch.visibility_stands(self.namespace, problem)
         usable = problem is None
-        if usable != self.usable:
-            self.usable = usable
+        if usable != self._usable:
+            self._usable = usable
             if usable:
                 log.info("visibility.back", namespace=self.namespace)
             else:
@@ -165,7 +170,7 @@ class Follower:
                 at_end = following is None
             except RoutingError as error:
                 log.warning("sweeper.postponed", error=str(error))
-            pause = self.period if at_end else SLOWLY if self.usable else QUICKLY
+            pause = self.period if at_end else QUICKLY if self._walks_quickly else SLOWLY
             await asyncio.sleep(max(pause.total_seconds(), RESTS * (monotonic() - began)))
 
 

@@ -84,7 +84,7 @@ class Pace:
     overlap: timedelta = timedelta(seconds=10)
     long_overlap: timedelta = timedelta(minutes=2)
     long_look_every: timedelta = timedelta(minutes=1)
-    settled_after: timedelta = timedelta(seconds=5)
+    settled_after: timedelta = timedelta(seconds=3)
     least_overlap: timedelta = timedelta(seconds=2)
     """So much of the overlap is always listed; the rest as far as the pages go."""
     pages: int = 8

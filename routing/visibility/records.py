@@ -12,7 +12,12 @@ from routing.run_records import RunStatus
 
 
 class VisibilityUnusable(RoutingError):
-    """Temporal's visibility is away, or refuses the query: the slow walk has to do without it."""
+    """Temporal's visibility is away, or `refuses` the query: then the walk has to do without it."""
+
+    def __init__(self, message: str, *, refuses: bool = True) -> None:
+        super().__init__(message)
+        self.refuses = refuses
+        """False: Temporal itself does not answer, so that asking it in another way is in vain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

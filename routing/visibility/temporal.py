@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from routing.run_records import RunStatus
 from routing.temporal_status import run_status
@@ -22,6 +22,9 @@ MOST_ON_A_PAGE: Final = 1_000
 LEAST_ON_A_PAGE: Final = 10
 MOST_IDS: Final = 500
 MOST_ID_CHARACTERS: Final = 30_000
+OUTAGES: Final = frozenset(
+    {RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}
+)
 # With some stores a run that is open has a close time in the far future.
 CLOSED: Final = "ExecutionStatus != 'Running'"
 # How quotes and backslashes are escaped differs between the stores.
@@ -88,10 +91,11 @@ class TemporalVisibility:
                 if "larger than max" in error.message and self._page > LEAST_ON_A_PAGE:
                     self._page = max(LEAST_ON_A_PAGE, self._page // 4)
                     continue
-                raise VisibilityUnusable(f"{error.status.name}: {error.message}") from error
+                said = f"{error.status.name}: {error.message}"
+                raise VisibilityUnusable(said, refuses=error.status not in OUTAGES) from error
             except RuntimeError as error:
                 # The lazy client's first connection: any failure of it is a bare RuntimeError.
-                raise VisibilityUnusable(str(error)) from error
+                raise VisibilityUnusable(str(error), refuses=False) from error
 
 
 def _portions(workflow_ids: Sequence[str]) -> Iterator[Sequence[str]]:

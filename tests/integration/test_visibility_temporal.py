@@ -211,3 +211,16 @@ async def test_a_visibility_that_refuses_is_no_answer(rig: Rig) -> None:
 
     with pytest.raises(VisibilityUnusable, match="NOT_FOUND"):
         await visibility.closed(None)
+
+
+async def test_a_temporal_that_does_not_answer_is_told_from_a_visibility_that_refuses(
+    rig: Rig,
+) -> None:
+    away = await Client.connect("127.0.0.1:9", lazy=True)
+
+    with pytest.raises(VisibilityUnusable) as silent:
+        await TemporalVisibility(away).closed(None)
+    with pytest.raises(VisibilityUnusable) as refused:
+        await TemporalVisibility(rig.client, namespace="no-such-namespace").closed(None)
+
+    assert (silent.value.refuses, refused.value.refuses) == (False, True)
