@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -34,6 +36,20 @@ class StatementFailed(DatabaseUnavailable):
 
 class RecordRefused(RoutingError):
     """A healthy database refuses what was to be written: trying the same again will not help."""
+
+
+class EntryFault(RecordRefused):
+    """Deciding or recording an entry raised what nobody foresaw: its own fault, as a refusal is.
+
+    Says the exception's class and place, never its message, which may quote a payload.
+    """
+
+
+def fault_of_entry(error: Exception) -> EntryFault:
+    """The fault of the entry that provoked an exception."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {frames[-1].name}, {Path(frames[-1].filename).name}" if frames else ""
+    return EntryFault(f"{type(error).__name__}{place}")
 
 
 class WaitConflict(RoutingError):

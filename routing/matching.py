@@ -20,7 +20,13 @@ from correlation.reason import Outcome, Reason
 from correlation.resolution import Resolution, Resolved, Unresolved
 from routing.columns import identity_columns, rejected_columns
 from routing.database import Connection, Database
-from routing.faults import RecordRefused, RoutingError, StatementFailed
+from routing.faults import (
+    DatabaseUnavailable,
+    RecordRefused,
+    RoutingError,
+    StatementFailed,
+    fault_of_entry,
+)
 from routing.incoming import (
     Delivery,
     Identity,
@@ -79,8 +85,8 @@ class Matcher:
         part of it may be committed. Raises DatabaseUnavailable (try again later) or RecordRefused
         (some event of the batch will never go in: halve it to find out which).
         """
-        prepared = events if isinstance(events, PreparedEvents) else self.prepared(events)
         try:
+            prepared = events if isinstance(events, PreparedEvents) else self.prepared(events)
             recorded = [await self._record_part(part) for part in prepared.parts]
             if rejected:
                 async with self._database.transaction() as connection:
@@ -88,6 +94,13 @@ class Matcher:
         except StatementFailed as error:
             await self._probe(error)
             raise RecordRefused(str(error)) from error
+        except RoutingError:
+            raise
+        except Exception as error:
+            # A bug that does not depend on the events ends the probe, and with it the process.
+            fault = fault_of_entry(error)
+            await self._probe(DatabaseUnavailable(str(fault)))
+            raise fault from error
         return Recorded(
             list(chain.from_iterable(part.events for part in recorded)),
             list(chain.from_iterable(part.deliveries for part in recorded)),
@@ -95,7 +108,7 @@ class Matcher:
             sum(part.considered for part in recorded),
         )
 
-    async def _probe(self, failure: StatementFailed) -> None:
+    async def _probe(self, failure: DatabaseUnavailable) -> None:
         """Return when the database records an empty batch, which needs all that a full one does.
 
         So a missing table or privilege is an outage, while what a trigger of somebody else's raises

@@ -21,6 +21,7 @@ from correlation.rules import Rules
 from ingress.entry import Entry, EntrySource, Malformed, Reading, TrimmedEntry
 from ingress.envelope import decode, raw_bytes
 from ingress.schemas import NO_SCHEMAS, PayloadSchemas
+from routing.faults import fault_of_entry
 from routing.incoming import (
     Delivery,
     IncomingEvent,
@@ -30,7 +31,7 @@ from routing.incoming import (
 )
 from worker.cancelling import cancel
 from worker.insistence import Insistence
-from worker.recording import Batch, Recorder, Recording, Refused
+from worker.recording import Batch, Recorder, Recording, Refused, Undecided
 from worker.schema_checks import checked
 from worker.stream_tenant import kept_within
 
@@ -218,9 +219,19 @@ class Consumer:
             if start:
                 await asyncio.sleep(0)
             stretch = reading.entries[start : start + AT_A_STRETCH]
-            recordings += [self._decide(entry, rules) for entry in stretch]
+            try:
+                recordings += [self._decide(entry, rules) for entry in stretch]
+            except Exception:  # noqa: BLE001  whose fault it is shows when each is decided alone
+                recordings += [self._decide_alone(entry, rules) for entry in stretch]
         recordings += [_trimmed(entry) for entry in reading.trimmed]
         return self._recorder.prepared(recordings)
+
+    def _decide_alone(self, entry: Entry, rules: Rules) -> Recording:
+        try:
+            return self._decide(entry, rules)
+        except Exception as error:  # noqa: BLE001  whatever an entry provokes is its own fault
+            origin = Origin(entry.stream, entry.entry_id)
+            return Recording(entry, Undecided(origin, fault_of_entry(error)))
 
     def _decide(self, entry: Entry, rules: Rules) -> Recording:
         decoded = decode(entry.fields, max_bytes=self._max_entry_bytes, size=entry.size)

@@ -1,7 +1,8 @@
 """Recording a batch whatever happens: an outage is waited for, a poison entry is set aside.
 
 The two are different things. While Postgres is away nothing counts against any entry. Only an
-entry that a healthy database refuses, alone, again and again, goes to the dead letters.
+entry that a healthy database refuses, alone, again and again, goes to the dead letters; so does one
+that raises an exception while it is decided or recorded.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import structlog
 from correlation.reason import Outcome, Reason
 from ingress.entry import Entry
 from ingress.envelope import raw_bytes
-from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
+from routing.faults import DatabaseContended, DatabaseUnavailable, EntryFault, RecordRefused
 from routing.gate import Backoff
 from routing.incoming import IncomingEvent, Origin, Recorded, RejectedEntry
 
@@ -28,11 +29,19 @@ PATIENCE: Final = 3
 """So often in a row a batch may miss its locks, each for the whole time-out, without alarm."""
 
 
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """An entry that raised an exception while it was decided."""
+
+    origin: Origin
+    fault: EntryFault
+
+
 class Recording(msgspec.Struct, frozen=True, gc=False):
     """An entry and what is to be recorded of it. A trimmed entry has no content any more."""
 
     entry: Entry | None
-    content: IncomingEvent | RejectedEntry
+    content: IncomingEvent | RejectedEntry | Undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,11 @@ class Recorder:
     def prepared(self, recordings: Sequence[Recording]) -> Batch:
         """A batch with all that can be done for it before its turn comes."""
         events, rejected = _separated(recordings)
-        return Batch(recordings, self._prepare(events), rejected)
+        try:
+            prepared = self._prepare(events)
+        except Exception:  # noqa: BLE001  the ledger prepares what is not, and says what is wrong
+            prepared = events
+        return Batch(recordings, prepared, rejected)
 
     async def record(self, recordings: Sequence[Recording]) -> Recorded:
         """Record a batch; returns only when every entry of it has its end."""
@@ -113,6 +126,7 @@ class Recorder:
         """
         recordings = batch.recordings
         try:
+            _check_decided(batch)
             return await self._record_through_outages(batch), ()
         except RecordRefused as refusal:
             if len(recordings) == 1:
@@ -125,7 +139,11 @@ class Recorder:
     async def insist(self, refused: Refused) -> Recorded:
         """Give an entry that was refused alone its remaining chances, then set it aside."""
         refusal = refused.refusal
-        for failures in range(self._max_deliveries - 1):
+        # What was not decided once is not decided another time.
+        chances = (
+            0 if isinstance(refused.recording.content, Undecided) else self._max_deliveries - 1
+        )
+        for failures in range(chances):
             await self._sleep(self._backoff.delay(failures).total_seconds())
             try:
                 return await self._record_through_outages(self.prepared([refused.recording]))
@@ -172,6 +190,16 @@ class Recorder:
             return Recorded()
 
 
+def _check_decided(batch: Batch) -> None:
+    """Raise EntryFault for a batch with an entry that could not be decided: it is halved then."""
+    if len(batch.events) + len(batch.rejected) < len(batch.recordings):
+        raise next(
+            recording.content.fault
+            for recording in batch.recordings
+            if isinstance(recording.content, Undecided)
+        )
+
+
 def _separated(
     recordings: Sequence[Recording],
 ) -> tuple[list[IncomingEvent], list[RejectedEntry]]:
@@ -189,8 +217,15 @@ def _poison(entry: Entry, detail: str) -> RejectedEntry:
         outcome=Outcome.REJECTED,
         reason=Reason.POISON,
         detail=detail,
-        raw=raw_bytes(entry.fields),
+        raw=_raw_of(entry),
     )
+
+
+def _raw_of(entry: Entry) -> bytes:
+    try:
+        return raw_bytes(entry.fields)
+    except Exception:  # noqa: BLE001  the dead letter keeps the entry whole
+        return b""
 
 
 def joined(parts: Sequence[Recorded]) -> Recorded:

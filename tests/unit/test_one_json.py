@@ -32,6 +32,7 @@ ELSEWHERE = {
     "worker/contract_documents.py": "writes the contract's documents",
     "worker/demo/onboarding.py": "writes the demo's own answer",
     "worker/demo/runs.py": "reads the demo's own signals",
+    "worker/embedded/redis_server.py": "what it notes beside its own data",
     "worker/observe/health.py": "writes readiness",
     "worker/rules_source.py": "files of rules, in which a member may not stand twice",
 }

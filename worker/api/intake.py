@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from ingress.envelope import decode, raw_bytes
 from ingress.intake import Item, Posted, Unreadable, with_defaults
 from ingress.native import Fields
 from routing.audit_receipts import MatchedWait, Receipt, StartedWorkflow, read_receipts
-from routing.faults import RecordRefused
+from routing.faults import RecordRefused, fault_of_entry
 from routing.incoming import (
     Identity,
     IncomingEvent,
@@ -89,7 +89,7 @@ class Intake:
         """
         rules = self._parts.rules()
         decisions = [
-            self._decide(item, principal, request, index, rules)
+            self._decide_safely(item, principal, request, index, rules)
             for index, item in enumerate(posted.items)
         ]
         events = [decision for decision in decisions if isinstance(decision, IncomingEvent)]
@@ -107,6 +107,23 @@ class Intake:
                 case _:
                     assert_never(decision)
         return await self._with_receipts(answers)
+
+    def _decide_safely(
+        self, item: Item, principal: Principal, request: Request, index: int, rules: Rules
+    ) -> Decision:
+        try:
+            return self._decide(item, principal, request, index, rules)
+        except Exception as error:  # noqa: BLE001  whatever an event provokes is its own fault
+            fault = fault_of_entry(error)
+            log.warning("entry.refused", error=str(fault))
+            return RejectedEntry(
+                origin=Origin(STREAM, f"{request.request_id}-{index}"),
+                outcome=Outcome.REJECTED,
+                reason=Reason.POISON,
+                detail=f"this event cannot be decided: {fault}",
+                raw=_raw_of(item),
+                tenant=principal.only_tenant or "",
+            )
 
     def _decide(
         self, item: Item, principal: Principal, request: Request, index: int, rules: Rules
@@ -260,7 +277,7 @@ _DETAILS: Final[Mapping[Reason, str]] = {
     Reason.ANSWER_INVALID: (
         "payload: the answer does not fit the task's form; the rejected entry says where"
     ),
-    Reason.POISON: "the database refuses this event for its content",
+    Reason.POISON: "this event cannot be recorded for its content; the rejected entry says why",
 }
 
 
@@ -293,11 +310,21 @@ def _poison_entry(incoming: IncomingEvent, detail: str) -> RejectedEntry:
         outcome=Outcome.REJECTED,
         reason=Reason.POISON,
         detail=detail,
-        raw=incoming.raw(),
+        raw=_raw_of(incoming.raw),
         tenant=incoming.event.tenant,
         event_id=incoming.event.event_id,
         event_name=incoming.event.name,
     )
+
+
+def _raw_of(item: Item | Callable[[], bytes]) -> bytes:
+    """What is kept of an event that provokes an exception, if that does not provoke another."""
+    try:
+        if isinstance(item, Unreadable):
+            return item.raw
+        return item() if callable(item) else raw_bytes(item)
+    except Exception:  # noqa: BLE001  its audit row is worth more than its bytes
+        return b""
 
 
 def _with_receipt(answer: Answered, receipts: Mapping[Identity, Receipt]) -> Answered:
