@@ -42,12 +42,16 @@ class Misfit:
         return f"${''.join(steps)}".replace("\0", "\\0")
 
 
-def compiled_schema(schema: Any) -> jsonschema_rs.Validator:
-    """Compile a decoded schema; raises SchemaUnusable."""
+def compiled_schema(schema: Any, *, formats: bool | None = None) -> jsonschema_rs.Validator:
+    """Compile a decoded schema; raises SchemaUnusable.
+
+    `formats` says whether a date or an e-mail address has to be one; None leaves it to the draft.
+    """
     try:
         return jsonschema_rs.validator_for(
             _checkable(schema),
             retriever=_refuse,
+            validate_formats=formats,
             mask="the value",
             pattern_options=jsonschema_rs.RegexOptions(),
         )

@@ -11,13 +11,11 @@ import jsonschema_rs
 
 from .exact_reading import read_stored
 from .exact_writing import exact_json, json_fault
+from .form_references import ReferenceUnusable, check_references
 from .json_schema import Misfit, SchemaUnusable, compiled_schema, schema_faults
 
 MAX_FORM_BYTES: Final = 32 * 1024
 MOST_FAULTS: Final = 20
-
-# References make a schema's cost grow beyond its size, and a person's form has no need of them.
-_REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 
 
 class FormUnusable(ValueError):
@@ -33,10 +31,11 @@ def form_text(form: Mapping[str, Any]) -> str:
         raise FormUnusable(f"the form is longer than {MAX_FORM_BYTES} bytes")
     if form.get("type") != "object":
         raise FormUnusable('the form must describe an object: give it "type": "object"')
-    if _refers(form):
-        raise FormUnusable("the form holds a reference ($ref): write out what it refers to")
     try:
+        check_references(form)
         _validator(text)
+    except ReferenceUnusable as error:
+        raise FormUnusable(str(error)) from None
     except SchemaUnusable as error:
         raise FormUnusable(f"the form is no usable JSON Schema: {error}") from None
     return text
@@ -51,14 +50,4 @@ def answer_faults(form: str | None, answer: Mapping[str, Any]) -> Sequence[Misfi
 
 @lru_cache(maxsize=256)
 def _validator(text: str) -> jsonschema_rs.Validator:
-    return compiled_schema(read_stored(text))
-
-
-def _refers(part: Any) -> bool:
-    match part:
-        case Mapping():
-            return not _REFERENCES.isdisjoint(part) or any(map(_refers, part.values()))
-        case list() | tuple():
-            return any(map(_refers, part))
-        case _:
-            return False
+    return compiled_schema(read_stored(text), formats=True)

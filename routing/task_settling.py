@@ -7,7 +7,7 @@ speak for whom it names: only the API and the console know who it is that answer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from psycopg.rows import kwargs_row
 
 from correlation.event import Event
 from correlation.reason import Outcome, Reason
+from correlation.task_answer import AnswerUnusable, answer_in
 from correlation.task_form import answer_faults
 from routing.columns import identity_columns, keys_of
 from routing.database import Connection
@@ -116,12 +117,14 @@ def _refusal(task: TaskLine, event: Event) -> RefusedAnswer | None:
         case TaskStatus.CLOSED:
             return None
         case TaskStatus.OPEN:
-            return _misfit(task, event.payload.value.get("answer", {}))
+            return _misfit(task, event.payload.value)
 
 
-def _misfit(task: TaskLine, answer: object) -> RefusedAnswer | None:
-    if not isinstance(answer, dict):
-        return RefusedAnswer(Reason.ANSWER_INVALID, "answer: must be an object")
+def _misfit(task: TaskLine, payload: Mapping[str, Any]) -> RefusedAnswer | None:
+    try:
+        answer = answer_in(payload, task.task_id)
+    except AnswerUnusable as error:
+        return RefusedAnswer(Reason.ANSWER_INVALID, str(error))
     faults = answer_faults(task.form, answer)
     if not faults:
         return None

@@ -21,6 +21,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from correlation.reason import Reason
+from correlation.task_answer import completion_text
+from pointsman.contract import HUMAN_TASK_COMPLETED
 from routing.incoming import Delivery
 from routing.payload_codec import CodecRefused, CodecUnavailable, codec_of, encoded
 from routing.signalling import Delivered, Refused, SignalResult, TryAgain
@@ -48,7 +50,10 @@ def signal_text(delivery: Delivery, request_id: str) -> str:
         "receivedAt": delivery.received_at.isoformat(),
         "deliveryId": request_id,
     }
-    return f'{_encode(fields)[:-1]}, "payload": {delivery.payload_text}}}'
+    payload = delivery.payload_text
+    if delivery.event_name == HUMAN_TASK_COMPLETED:
+        payload = completion_text(payload, delivery.correlation_key)
+    return f'{_encode(fields)[:-1]}, "payload": {payload}}}'
 
 
 class TemporalSignaller:

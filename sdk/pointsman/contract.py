@@ -140,7 +140,8 @@ class HumanTask(BaseModel):
     )
     form: dict[str, Any] | None = Field(
         default=None,
-        description="JSON Schema of the answer, an object; without references, at most 32 KiB.",
+        description="JSON Schema of the answer, an object of at most 32 KiB; references lead only "
+        "to places within it.",
     )
     assignees: tuple[Assignee, ...] = Field(
         default=(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +37,8 @@ class HumanTaskAnswer:
     """When Pointsman recorded the answer; time zone aware."""
     event_id: str
     """The event that completed the task."""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    """All that the event carries: what its publisher put beside the answer, too."""
 
 
 async def human_task(
@@ -52,10 +54,11 @@ async def human_task(
 ) -> HumanTaskAnswer:
     """Ask a person, and wait for the answer.
 
-    `form` is the JSON Schema of the answer, an object (type "object", no references, at most
-    32 KiB); without one any object is taken. `assignees` may complete the task, by the names that
-    the service knows them by; without any, everybody of the tenant who may operate. `due` is shown
-    to people and does nothing else: remind and escalate in the workflow, beside this call.
+    `form` is the JSON Schema of the answer, an object (type "object", at most 32 KiB; references
+    lead only to places within it); without one any object is taken. `assignees` may complete the
+    task, by the names that the service knows them by; without any, everybody of the tenant who may
+    operate. `due` is shown to people and does nothing else: remind and escalate in the workflow,
+    beside this call.
     `task_id` may be given to tell others of the task; it is unique per tenant, so draw it
     (`workflow.uuid4()`) and use it once.
 
@@ -116,4 +119,5 @@ def _answer(event: ReceivedEvent) -> HumanTaskAnswer:
         completed_by=completed_by if isinstance(completed_by, str) else None,
         completed_at=event.received_at,
         event_id=event.event_id,
+        payload=event.payload,
     )

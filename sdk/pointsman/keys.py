@@ -123,18 +123,18 @@ def _digits(number: int) -> str:
 
 def _decimal(number: float | Decimal) -> str:
     """Plain notation without trailing zeros."""
-    if isinstance(number, float):
-        if not math.isfinite(number):
-            raise ValueError(f"key {number} is not a finite number")
-        number = Decimal(float.__repr__(number))
-    if not number.is_finite():
+    if isinstance(number, Decimal):
+        exact, finite = number, number.is_finite()
+    else:
+        exact, finite = Decimal(float.__repr__(float(number))), math.isfinite(number)
+    if not finite:
         raise ValueError(f"key {number} is not a finite number")
-    if not number:
+    if not exact:
         return "0"
     # Looking at the exponent first keeps 1e400 and 1e-999999 from ever being written out.
-    if not -MAX_KEY_DIGITS < number.adjusted() < MAX_KEY_DIGITS:
+    if not -MAX_KEY_DIGITS < exact.adjusted() < MAX_KEY_DIGITS:
         raise _too_many()
-    text = format(number, "f")
+    text = format(exact, "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     if sum(character.isdigit() for character in text) > MAX_KEY_DIGITS:
         raise _too_many()

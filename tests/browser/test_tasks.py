@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -118,3 +119,35 @@ async def test_who_may_only_read_sees_a_task_and_cannot_act(console: Console) ->
 
     await expect(page.get_by_role("heading", name="Say how much")).to_be_visible()
     await expect(page.get_by_role("button", name="Complete the task")).to_have_count(0)
+
+
+async def test_nullable_listed_and_preset_members_are_fields(console: Console) -> None:
+    form = {
+        "$defs": {"Colour": {"enum": ["red", "blue"]}},
+        "type": "object",
+        "properties": {
+            "colour": {"$ref": "#/$defs/Colour", "default": "blue"},
+            "note": {"type": ["string", "null"]},
+            "at": {"type": "string", "format": "date-time"},
+        },
+        "required": ["colour", "note"],
+    }
+    task = a_task(wait_id="paint", title="Choose a colour", form=json.dumps(form))
+    await Waits(console.parts.database).register([task])
+    page = await console.visitor(Scope.OPERATE)
+    await page.goto("/console/task?id=paint&of=acme")
+
+    await expect(page.get_by_label("colour")).to_have_value('"blue"')
+    await page.get_by_label("at").fill("2026-11-30T08:15:30")
+    await page.get_by_role("button", name="Complete the task").click()
+
+    await expect(page.get_by_text("completed", exact=True).first).to_be_visible()
+    async with console.parts.database.transaction() as connection:
+        cursor = await connection.execute(
+            "SELECT payload FROM workflow_runtime_events WHERE correlation_key = 'paint'"
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    payload = json.loads(row[0]) if isinstance(row[0], str) else row[0]
+    expected = {"colour": "blue", "note": None, "at": "2026-11-30T08:15:30Z"}
+    assert payload["answer"] == expected

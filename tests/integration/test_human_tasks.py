@@ -12,7 +12,13 @@ import pytest
 from correlation.closing import Closing
 from correlation.reason import Outcome, Reason
 from correlation.rules import NO_RULES
-from pointsman.contract import HUMAN_TASK_COMPLETED, HUMAN_TASK_SIGNAL, Disposition
+from pointsman.contract import (
+    HUMAN_TASK_COMPLETED,
+    HUMAN_TASK_SIGNAL,
+    Disposition,
+    EventSignal,
+    HumanTaskCompleted,
+)
 from routing.binding import Handing, NotBound, bind
 from routing.database import Database
 from routing.delivery_store import DeliveryStore
@@ -22,6 +28,7 @@ from routing.replay import Replayer
 from routing.task_pages import TaskQuery, find_tasks, history_of_task, page_of_tasks
 from routing.task_records import Person, TaskDone, TaskRefusal, TaskRefused, TaskStatus
 from routing.tasks import TaskDesk
+from routing.temporal import signal_text
 from routing.waits import Wait, Waits
 from tests.builders import a_task, incoming
 from tests.rows import execute, one_row
@@ -319,3 +326,55 @@ async def test_a_task_goes_with_its_wait_when_it_is_old(
     await Retention(database, Keeping(timedelta(days=1))).remove()
 
     assert one_row(database_url, "SELECT task_id FROM workflow_human_tasks") == (kept.wait_id,)
+
+
+@pytest.mark.parametrize("form", [None, '{"type": "object"}'], ids=["no-form", "any-form"])
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({"approved": True}, "answer: missing, while there are approved"),
+        ({"answer": None}, "answer: must be an object"),
+        ({"answer": {}, "completedBy": {"name": "ada"}}, "completedBy: must be a text"),
+        ({"answer": {}, "taskId": "another"}, "taskId: names another task"),
+    ],
+)
+async def test_an_answer_in_another_shape_completes_nothing_and_is_named(
+    matcher: Matcher,
+    waits: Waits,
+    database: Database,
+    database_url: str,
+    form: str | None,
+    payload: dict[str, Any],
+    said: str,
+) -> None:
+    task = a_task(form=form)
+    await waits.register([task])
+
+    recorded = await matcher.record(
+        [incoming(name=HUMAN_TASK_COMPLETED, key=task.wait_id, payload=payload)]
+    )
+
+    assert recorded.events[0].reason is Reason.ANSWER_INVALID
+    (detail,) = one_row(database_url, "SELECT detail FROM workflow_rejected_entries")
+    assert said in str(detail)
+    assert await status_of(database, task) is TaskStatus.OPEN
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{}, {"answer": {"approved": True}}, {"answer": {"approved": True}, "source": "crm"}],
+)
+async def test_a_completion_without_its_task_id_reaches_the_workflow_with_it(
+    matcher: Matcher, waits: Waits, payload: dict[str, Any]
+) -> None:
+    task = a_task(form=None)
+    await waits.register([task])
+
+    recorded = await matcher.record(
+        [incoming(name=HUMAN_TASK_COMPLETED, key=task.wait_id, payload=payload)]
+    )
+
+    [delivery] = recorded.deliveries
+    sent = EventSignal.model_validate_json(signal_text(delivery, "d-1"))
+    assert HumanTaskCompleted.model_validate(sent.payload).taskId == task.wait_id
+    assert sent.payload == {"taskId": task.wait_id, "answer": {}, **payload}

@@ -85,6 +85,7 @@ def test_a_task_is_listed_claimed_commented_and_completed(
             "is for ada, not for bob",
         ),
         (["complete", "t-1", "--as", "ada"], "answer $"),
+        (["complete", "t-1", "--as", "ada", "--answer", '{"approved": true}'], "answer $"),
         (["complete", "none"], "no task 'none' is known"),
     ],
 )

@@ -15,6 +15,7 @@ from correlation.event import Event
 from correlation.reason import Outcome, Reason
 from correlation.resolution import Resolved, Unresolved, resolve
 from correlation.rules import Rules
+from correlation.task_answer import AnswerUnusable, answer_in
 from ingress.entry import Malformed
 from ingress.envelope import decode, raw_bytes
 from ingress.intake import Item, Posted, Unreadable, with_defaults
@@ -246,6 +247,8 @@ def _of_event(incoming: IncomingEvent, end: RecordedEvent) -> Answered:
     detail: str | None = None
     if end.outcome is Outcome.UNRESOLVED and isinstance(resolution, Unresolved):
         detail = resolution.detail
+    elif end.reason is Reason.ANSWER_INVALID:
+        detail = _fault_of_answer(incoming) or _DETAILS[end.reason]
     elif end.reason is not None:
         detail = _DETAILS.get(end.reason)
     status = HTTPStatus.OK if end.reason is None else _STATUSES.get(end.reason, HTTPStatus.OK)
@@ -260,6 +263,18 @@ def _of_event(incoming: IncomingEvent, end: RecordedEvent) -> Answered:
         keys=resolution.keys if isinstance(resolution, Resolved) else (),
         duplicate=end.duplicate,
     )
+
+
+def _fault_of_answer(incoming: IncomingEvent) -> str | None:
+    """What is wrong with the answer's shape; None when it is only that it does not fit the form."""
+    resolution = incoming.resolution
+    keys = resolution.keys if isinstance(resolution, Resolved) else ()
+    for key in keys:
+        try:
+            answer_in(incoming.event.payload.value, key)
+        except AnswerUnusable as error:
+            return f"payload: {error}"
+    return None
 
 
 _STATUSES: Final[Mapping[Reason, int]] = {

@@ -211,7 +211,7 @@ def _wait_of(request: RegisterWait) -> Wait:
             HTTPStatus.UNPROCESSABLE_ENTITY,
             str(error),
             field="task.form",
-            fix="give a JSON Schema of an object, without references, of at most 32 KiB",
+            fix="give a JSON Schema of an object of at most 32 KiB, with references only within it",
         ) from None
     except InvalidWait as error:
         raise Problem(

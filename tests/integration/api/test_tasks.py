@@ -150,10 +150,46 @@ async def test_a_posted_event_completes_a_task_and_a_wrong_one_says_so(api: Api)
 
 
 @pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"approved": True}, {"answer", "approved"}),
+        ({"answer": {}, "approved": True}, {"approved"}),
+        ({"answer": True}, {"answer"}),
+        ({"answer": None}, {"answer"}),
+    ],
+)
+async def test_an_answer_beside_its_place_is_refused_by_name(
+    api: Api, ada: httpx.AsyncClient, body: dict[str, Any], fields: set[str]
+) -> None:
+    await api.register(a_task(wait_id="t", form=None))
+
+    answered = await ada.post("/v1/tasks/t/complete", json=body)
+
+    assert answered.status_code == 422
+    assert set(faults(answered)) == fields
+
+
+async def test_a_posted_event_without_an_answer_is_refused_by_name(api: Api) -> None:
+    await api.register(a_task(wait_id="t", form=None))
+    publisher = await api.caller(Scope.PUBLISH)
+    event = {
+        "event_id": "a",
+        "event_type": HUMAN_TASK_COMPLETED,
+        "payload": {"taskId": "t", "approved": True},
+    }
+
+    answered = await publisher.post("/v1/events", json=event)
+
+    assert answered.status_code == 422
+    assert "while there are approved" in answered.json()["detail"]
+
+
+@pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"task": {"title": "x", "form": {"type": "array"}}}, "task.form"),
         ({"task": {"title": "x", "form": {"type": "object", "$ref": "#"}}}, "task.form"),
+        ({"task": {"title": "x", "form": {"type": "object", "$ref": "#/$defs/A"}}}, "task.form"),
         ({"task": {"title": "x" * 301}}, "task.title"),
         ({"task": None}, "body"),
         ({"correlation_key": "other"}, "body"),

@@ -148,3 +148,11 @@ def test_addresses_are_shown_without_their_passwords(monkeypatch: pytest.MonkeyP
     assert shown["temporal_codec_endpoint"].startswith("a=https://")
     names: Sequence[str] = list(found.temporal_codec_endpoint)
     assert names == ["a", "*"]
+
+
+def test_a_lease_outlasts_encoding_and_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds = {"POINTSMAN_DELIVERY_LEASE": "12s", "POINTSMAN_SIGNAL_TIMEOUT": "5s"}
+
+    assert settings(monkeypatch, **bounds).codec == {}
+    with pytest.raises(SettingsError, match="POINTSMAN_CODEC_TIMEOUT"):
+        settings(monkeypatch, **bounds, POINTSMAN_CODEC="aes")
