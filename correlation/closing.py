@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pointsman.contract import Disposition
@@ -23,7 +24,11 @@ class Closing:
     @property
     def closes(self) -> bool:
         """Whether the wait ends with it (one of kind `stream`: see `closes_streams`)."""
-        return self.disposition not in (Disposition.FILTERED, Disposition.LATE)
+        return self.disposition not in (
+            Disposition.FILTERED,
+            Disposition.LATE,
+            Disposition.RETURNED,
+        )
 
     @property
     def closes_streams(self) -> bool:
@@ -31,3 +36,22 @@ class Closing:
         return self.closes and not (
             self.disposition is Disposition.ACCEPTED and self.event_id is not None
         )
+
+    @property
+    def returns(self) -> bool:
+        """Whether it takes the acceptance of an event back."""
+        return self.disposition is Disposition.RETURNED
+
+
+def without_taken_back(closings: Sequence[Closing]) -> list[Closing]:
+    """The same without acceptances that a later one of them takes back: only the end counts."""
+    returned: set[tuple[str, str, str | None]] = set()
+    kept: list[Closing] = []
+    for closing in reversed(closings):
+        event = (closing.tenant, closing.wait_id, closing.event_id)
+        if closing.returns:
+            returned.add(event)
+        elif closing.disposition is Disposition.ACCEPTED and event in returned:
+            continue
+        kept.append(closing)
+    return kept[::-1]

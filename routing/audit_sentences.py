@@ -125,7 +125,8 @@ def _disposition(delivery: DeliveryRecord) -> str:
         case "accepted":
             return "; the workflow accepted it"
         case "filtered":
-            return "; the workflow's own filter refused it"
+            why = f": {delivery.detail}" if delivery.detail else ""
+            return f"; the workflow's own filter refused it{why}"
         case "late":
             return "; it came too late, the workflow no longer waited"
         case _:

@@ -194,7 +194,8 @@ def _handed(delivery: DeliverySeen) -> str:
     why = ": ".join(filter(None, (delivery.reason, delivery.detail)))
     match delivery.status:
         case "delivered" if delivery.disposition == "filtered":
-            return f"{event} reached it; the workflow's own filter refused it."
+            because = f": {delivery.detail}" if delivery.detail else ""
+            return f"{event} reached it; the workflow's own filter refused it{because}."
         case "delivered" if delivery.disposition is None:
             return (
                 f"{event} reached it; the workflow has not said yet what became of it: see that "

@@ -291,11 +291,12 @@ DISPOSE_DELIVERIES: Final = """
 UPDATE workflow_event_deliveries AS d
 SET disposition = i.disposition, disposed_at = statement_timestamp(), status = 'delivered',
     delivered_at = coalesce(d.delivered_at, statement_timestamp()), lease_owner = NULL,
-    reason = NULL, detail = NULL
+    reason = NULL, detail = i.detail
 FROM (
     SELECT DISTINCT ON (tenant_id, wait_id, event_id) * FROM unnest(
-        %(tenants)b::text[], %(wait_ids)b::text[], %(event_ids)b::text[], %(dispositions)b::text[]
-    ) WITH ORDINALITY AS u (tenant_id, wait_id, event_id, disposition, ordinal)
+        %(tenants)b::text[], %(wait_ids)b::text[], %(event_ids)b::text[], %(dispositions)b::text[],
+        %(details)b::text[]
+    ) WITH ORDINALITY AS u (tenant_id, wait_id, event_id, disposition, detail, ordinal)
     ORDER BY tenant_id, wait_id, event_id, ordinal
 ) AS i
 WHERE d.tenant_id = i.tenant_id AND d.event_id = i.event_id AND d.wait_id = i.wait_id

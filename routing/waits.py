@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from correlation.closing import Closing
+from correlation.closing import Closing, without_taken_back
 from correlation.event import EventName, TenantId
 from correlation.key import CorrelationKey, lock_hash
 from pointsman.contract import Cardinality, WaitKind
 from routing.database import Connection, Database
 from routing.faults import WaitConflict
 from routing.incoming import RunId, WaitId, WorkflowId
+from routing.return_statements import RETURN_EVENTS
 from routing.run_statements import PROJECT_REGISTERED
 from routing.statements import (
     CLOSE_WAITS,
@@ -170,8 +171,11 @@ async def close_locked(
     connection: Connection, closings: Sequence[Closing]
 ) -> dict[tuple[str, str], str]:
     """Apply what is said of waits that `waits_locked` holds; the status of each that is known."""
+    closings = without_taken_back(closings)
     parameters = _closing_columns(closings)
     await connection.execute(PLAN_ANEW)
+    if returned := [closing for closing in closings if closing.returns]:
+        await connection.execute(RETURN_EVENTS, _closing_columns(returned))
     if said := [closing for closing in closings if _speaks_of_event(closing)]:
         await connection.execute(DISPOSE_DELIVERIES, _closing_columns(said))
     if closed := [closing for closing in closings if closing.closes]:
@@ -192,7 +196,8 @@ def identity_columns(waits: Iterable[tuple[str, str]]) -> dict[str, object]:
 
 
 def _speaks_of_event(closing: Closing) -> bool:
-    return closing.disposition is not None and closing.event_id is not None
+    speaks = closing.disposition is not None and closing.event_id is not None
+    return speaks and not closing.returns
 
 
 async def _known(

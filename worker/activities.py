@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -15,7 +16,15 @@ from correlation.event import EventName, TenantId
 from correlation.exact_writing import json_fault
 from correlation.key import CanonicalKey, CorrelationKey, NoValue, RefusedKey, canonical_key
 from correlation.task_form import FormUnusable, form_text
-from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, HumanTask, RegisterWait
+from pointsman.contract import (
+    CLOSE_WAIT,
+    CLOSE_WAITS,
+    REGISTER_WAIT,
+    CloseWait,
+    CloseWaits,
+    HumanTask,
+    RegisterWait,
+)
 from routing.faults import InvalidTask, InvalidWait, RecordRefused, WaitConflict
 from routing.incoming import RunId, WaitId, WorkflowId
 from routing.task_records import AskedOfPeople
@@ -52,6 +61,11 @@ class WaitActivities:
         self._closing: Batcher[Closing, str] = Batcher(waits.close)
         self._wake = wake
 
+    @property
+    def all(self) -> list[Callable[..., Any]]:
+        """What a worker is to serve."""
+        return [self.register_wait, self.close_wait, self.close_waits]
+
     @activity.defn(name=REGISTER_WAIT)
     async def register_wait(self, request: RawValue) -> dict[str, Any]:
         """Register a wait; `request` is a `RegisterWait`, the result a `RegisteredWait`."""
@@ -83,6 +97,28 @@ class WaitActivities:
         self._wake()
         return {"wait_id": closing.wait_id, "status": status}
 
+    @activity.defn(name=CLOSE_WAITS)
+    async def close_waits(self, request: RawValue) -> dict[str, Any]:
+        """Apply several reports; `request` is a `CloseWaits`, the result a `ClosedWaits`.
+
+        One that the database refuses is answered so, and costs its neighbours nothing.
+        """
+        try:
+            said = parsed(request, CloseWaits)
+        except InvalidWait as error:
+            raise _refusal(error) from error
+        closings = [to_closing(each) for each in said.closings]
+        answers = await asyncio.gather(*(self._close_or_refuse(each) for each in closings))
+        self._wake()
+        pairs = zip(closings, answers, strict=True)
+        return {"waits": [{"wait_id": each.wait_id, "status": status} for each, status in pairs]}
+
+    async def _close_or_refuse(self, closing: Closing) -> str:
+        try:
+            return await self._closing.call(closing)
+        except RecordRefused:
+            return "refused"
+
 
 def to_wait(request: RegisterWait) -> Wait:
     """The wait that a request asks for; raises InvalidWait, naming the field that is unusable."""
@@ -108,7 +144,13 @@ def to_wait(request: RegisterWait) -> Wait:
 
 def to_closing(request: CloseWait) -> Closing:
     """The closing that a request asks for."""
-    return Closing(request.tenant, request.wait_id, request.disposition, request.event_id)
+    return Closing(
+        request.tenant,
+        request.wait_id,
+        request.disposition,
+        request.event_id,
+        detail=request.detail,
+    )
 
 
 def _key_of(request: RegisterWait) -> CorrelationKey:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ingress.letter import ADDED_FIELDS, SUFFIX
 from pointsman.contract import (
     CLOSE_WAIT,
+    CLOSE_WAITS,
     CONSUMER_GROUP,
     EVENT_SIGNAL,
     HUMAN_TASK_COMPLETED,
@@ -82,9 +83,11 @@ def _channels() -> dict[str, Any]:
         "activities": _channel(
             TASK_QUEUE,
             "Temporal task queue",
-            f"The activities `{REGISTER_WAIT}` and `{CLOSE_WAIT}`, for any Temporal SDK.",
+            f"The activities `{REGISTER_WAIT}`, `{CLOSE_WAIT}` and `{CLOSE_WAITS}`, for any "
+            "Temporal SDK.",
             "registerWait",
             "closeWait",
+            "closeWaits",
         ),
         "activityResults": _channel(
             None,
@@ -92,6 +95,7 @@ def _channels() -> dict[str, Any]:
             "Comes back to the workflow that called.",
             "registeredWait",
             "closedWait",
+            "closedWaits",
         ),
     }
 
@@ -123,6 +127,10 @@ def _operations() -> dict[str, Any]:
             "receive", "activities", "Say what became of a wait or an event.", "closeWait"
         )
         | {"reply": _reply("closedWait")},
+        "closeWaits": _operation(
+            "receive", "activities", "Say what became of several.", "closeWaits"
+        )
+        | {"reply": _reply("closedWaits")},
     }
 
 
@@ -174,6 +182,8 @@ def _messages() -> dict[str, Any]:
         "registeredWait": _message("registered_wait"),
         "closeWait": _message("close_wait"),
         "closedWait": _message("closed_wait"),
+        "closeWaits": _message("close_waits"),
+        "closedWaits": _message("closed_waits"),
     }
 
 

@@ -18,7 +18,9 @@ from pointsman.contract import (
     MAX_EVENT_NAME_BYTES,
     MAX_TENANT_BYTES,
     ClosedWait,
+    ClosedWaits,
     CloseWait,
+    CloseWaits,
     EventSignal,
     HumanTaskCompleted,
     RegisteredWait,
@@ -35,6 +37,8 @@ MODELS: Final[Mapping[str, tuple[type[BaseModel], Literal["validation", "seriali
     "registered_wait": (RegisteredWait, "serialization"),
     "close_wait": (CloseWait, "validation"),
     "closed_wait": (ClosedWait, "serialization"),
+    "close_waits": (CloseWaits, "validation"),
+    "closed_waits": (ClosedWaits, "serialization"),
     "event_signal": (EventSignal, "serialization"),
     "human_task_completed": (HumanTaskCompleted, "validation"),
 }

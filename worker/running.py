@@ -80,7 +80,7 @@ async def _serve_activities(
 ) -> None:
     from worker.temporal_worker import serve_activities
 
-    activities = [served.register_wait, served.close_wait]
+    activities = served.all
     come_by = service.observation.worker.beat
     await serve_activities(
         service.settings, service.codecs, activities, stopping, service.backoff, come_by

@@ -30,6 +30,7 @@ from pointsman import keys
 TASK_QUEUE: Final = "pointsman"
 REGISTER_WAIT: Final = "pointsman.register_wait"
 CLOSE_WAIT: Final = "pointsman.close_wait"
+CLOSE_WAITS: Final = "pointsman.close_waits"
 EVENT_SIGNAL: Final = "pointsman.event"
 HUMAN_TASK_SIGNAL: Final = "pointsman.human_task"
 HUMAN_TASK_COMPLETED: Final = "HUMAN_TASK_COMPLETED"
@@ -47,6 +48,9 @@ MAX_KEYS_PER_EVENT: Final = 64
 MAX_TITLE_CHARACTERS: Final = 300
 MAX_ASSIGNEES: Final = 100
 MAX_ASSIGNEE_BYTES: Final = 255
+MAX_CLOSINGS: Final = 500
+"""How many reports one call of `pointsman.close_waits` may bring."""
+MAX_CLOSING_DETAIL: Final = 2000
 # Temporal's own default limit for workflow ids and signal names (measured: longer is refused).
 MAX_TEMPORAL_NAME_CHARACTERS: Final = 1000
 MAX_LOOKBACK_SECONDS: Final = 365_250 * 86_400
@@ -81,6 +85,8 @@ class Disposition(StrEnum):
     LATE = "late"
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
+    RETURNED = "returned"
+    """An event that was `accepted` is given back: whoever should have had it is gone."""
 
 
 def _printable(value: str) -> str:
@@ -248,7 +254,8 @@ class CloseWait(BaseModel):
     `accepted` with an `event_id` closes a wait of kind `event` or `human` and is recorded on the
     event of a wait of kind `stream`; `filtered` and `late` name an event and leave the wait as it
     is; `timed_out`, `cancelled`, and `accepted` without an event close it. Closing twice is
-    harmless.
+    harmless. `returned` takes the acceptance of an event back, and opens the wait again that was
+    closed by it; close that with what really ended it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -257,6 +264,28 @@ class CloseWait(BaseModel):
     wait_id: WaitIdText
     disposition: Disposition
     event_id: EventIdText | None = None
+    detail: str | None = Field(
+        default=None,
+        max_length=MAX_CLOSING_DETAIL,
+        description="Why the event was `filtered`, in words; shown by the audit only.",
+    )
+
+    @model_validator(mode="after")
+    def _names_what_is_returned(self) -> Self:
+        if self.disposition is Disposition.RETURNED and self.event_id is None:
+            raise ValueError("returned names the event that is given back")
+        return self
+
+
+class CloseWaits(BaseModel):
+    """Argument of the activity `pointsman.close_waits`: several reports, applied in this order.
+
+    Each is what `pointsman.close_wait` takes. Repeating the call is harmless.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    closings: tuple[CloseWait, ...] = Field(min_length=1, max_length=MAX_CLOSINGS)
 
 
 class ClosedWait(BaseModel):
@@ -266,6 +295,16 @@ class ClosedWait(BaseModel):
 
     wait_id: str
     status: str = Field(description="`waiting`, `closed` or `unknown`.")
+
+
+class ClosedWaits(BaseModel):
+    """Result of `pointsman.close_waits`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    waits: tuple[ClosedWait, ...] = Field(
+        description="One for each report; its status is `refused` where the database refused it."
+    )
 
 
 class EventSignal(BaseModel):

@@ -10,7 +10,7 @@ from typing import Any
 
 from temporalio import workflow
 
-from pointsman.open_waits import AskedTask, OpenWaits
+from pointsman.open_waits import AskedTask, OpenWaits, WaitTerms
 from pointsman.received_event import ReceivedEvent
 from pointsman.wait_errors import (
     EventWaitRefused,
@@ -51,6 +51,7 @@ async def human_task(
     timeout: timedelta | None = None,
     task_id: str | None = None,
     task_queue: str = TASK_QUEUE,
+    retry_on_timeout: bool = False,
 ) -> HumanTaskAnswer:
     """Ask a person, and wait for the answer.
 
@@ -66,19 +67,18 @@ async def human_task(
     title, form, assignees and, where it was given, id; its first deadlines stay.
 
     Raises HumanTaskTimeout when `timeout` is over (None waits without limit): the task is
-    withdrawn then. Raises HumanTaskRefused when the task itself is wrong.
+    withdrawn then. A retry policy of the workflow runs it again after that only with
+    `retry_on_timeout`. Raises HumanTaskRefused when the task itself is wrong.
     """
     wait_id = task_id or str(workflow.uuid4())
     asked = AskedTask(_terms(title, form, assignees, due), wait_id, chosen=task_id is not None)
     wait = WaitFor(HUMAN_TASK_COMPLETED, key=wait_id, tenant=tenant)
+    terms = WaitTerms(task_queue, WaitKind.HUMAN, timeout, asked)
     try:
-        opened = OpenWaits.of(
-            [wait], kind=WaitKind.HUMAN, timeout=timeout, task_queue=task_queue, task=asked
-        )
-        async with opened:
+        async with OpenWaits.of([wait], terms) as opened:
             return _answer(await opened.next_event())
     except EventWaitTimeout:
-        raise HumanTaskTimeout(title) from None
+        raise HumanTaskTimeout(title, retryable=retry_on_timeout) from None
     except EventWaitRefused as refusal:
         raise HumanTaskRefused(refusal.message) from None
 

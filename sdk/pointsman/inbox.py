@@ -16,18 +16,26 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from pointsman.received_event import ReceivedEvent, read_signal, write_signal
+from pointsman.received_event import (
+    PayloadInvalid,
+    Reading,
+    ReceivedEvent,
+    read_signal,
+    untyped,
+    write_signal,
+)
 from pointsman.wait_request import Filter
 
 CLOSED_WAITS_REMEMBERED: Final = 1000
 CLOSED_WAITS_CARRIED: Final = 100
 PAIRS_CARRIED: Final = 1000
 ACCEPTED_CARRIED: Final = 1000
+ENDED_REMEMBERED: Final = 100
 
 STATE_VERSION: Final = 1
 INTEREST: Final = ("tenant", "event_name", "correlation_key", "kind", "cardinality")
@@ -46,7 +54,7 @@ class Report(Protocol):
     """Tells the service, in the background, what became of an event."""
 
     def __call__(
-        self, wait: WaitAddress, disposition: str, event_id: str
+        self, wait: WaitAddress, disposition: str, event_id: str, detail: str | None = None, /
     ) -> asyncio.Task[None] | None:
         """Start to tell it; neither this nor the task raises."""
         ...
@@ -60,6 +68,8 @@ class OpenWait:
     address: WaitAddress
     deadline: datetime | None
     filter: Filter | None = None
+    reading: Reading | None = None
+    """Makes the payload an instance of the model that the wait asks for."""
     claimed: bool = True
     """False while a wait carried over from the previous run has no code waiting on it yet."""
     opened_after: int = 0
@@ -81,27 +91,61 @@ class OpenWait:
 class Inbox:
     """The waits of one run. There is exactly one, found through its signal handler."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, decoded: Callable[[Any], Any] = lambda raw: raw) -> None:
+        """`decoded` reads the argument of a signal that came in its raw form."""
         self._report = report
+        self._decoded = decoded
         self._open: dict[str, OpenWait] = {}
         self._closed: dict[str, WaitAddress] = {}
         self._seen: dict[tuple[str, str], None] = {}
         self._accepted: dict[tuple[str, str], int] = {}
+        self._acceptances = 0
         self._arrivals = 0
-        self.carried = False
-        """True once the state was taken to be carried into the next run."""
+        self._ended: dict[str, None] = {}
+        self._early: list[ReceivedEvent] | None = None
+        self._changes = 0
+        self._carried_at: int | None = None
 
-    def receive(self, signal: Any = None, *_others: Any) -> None:
+    @property
+    def carried(self) -> bool:
+        """Whether the state was taken to be carried into the next run."""
+        return self._carried_at is not None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the run has neither restored its waits yet nor waited for anything."""
+        return self._early is not None
+
+    @property
+    def has_early(self) -> bool:
+        """Whether events came before the run restored its waits."""
+        return bool(self._early)
+
+    def keep_early(self) -> None:
+        """Keep what arrives until the run restores its waits, or waits for the first time."""
+        self._early = []
+
+    def receive(self, signal: Any = None, *others: Any) -> None:
         """Take one signal in. The signal handler: accepts any arguments and never raises."""
+        if isinstance(signal, str) and others:
+            # As a dynamic handler is called, for which it was meant when the run began.
+            signal = self._decoded(others[0])
         event = read_signal(signal)
         if event is None:
             return
+        if self._early is not None:
+            self._early.append(event)
+        else:
+            self._take_in(event)
+
+    def _take_in(self, event: ReceivedEvent) -> None:
         pair = (event.wait_id, event.event_id)
         wait = self._open.get(event.wait_id)
         closed = self._closed.get(event.wait_id)
         if pair in self._seen or (wait is None and closed is None):
             return
         self._seen[pair] = None
+        self._changes += 1
         if wait is not None:
             self._arrivals += 1
             self._offer(wait, self._arrivals, event)
@@ -110,15 +154,39 @@ class Inbox:
 
     def add(self, wait: OpenWait) -> None:
         """Receive events for this wait from now on."""
-        wait.opened_after = len(self._accepted)
+        self._early = None
+        self._changes += 1
+        wait.opened_after = self._acceptances
         self._open[wait.address.wait_id] = wait
 
     def accept(self, wait: OpenWait, event: ReceivedEvent) -> None:
         """Remember what the run has had: a later wait's look-back must not bring it again."""
-        self._accepted.setdefault((wait.address.tenant, event.event_id), len(self._accepted) + 1)
+        self._changes += 1
+        pair = (wait.address.tenant, event.event_id)
+        if pair not in self._accepted:
+            self._acceptances += 1
+            self._accepted[pair] = self._acceptances
+
+    def give_back(self, wait: OpenWait, event: ReceivedEvent) -> None:
+        """Forget that the run accepted it: nobody has it."""
+        self._changes += 1
+        self._accepted.pop((wait.address.tenant, event.event_id), None)
+
+    def waited_before(self, request: Mapping[str, Any]) -> bool:
+        """Whether a wait for the same events has ended in this chain of runs."""
+        return _events_of(request) in self._ended
+
+    def what_would_be_lost(self) -> list[OpenWait]:
+        """The open waits that continue-as-new would forget now."""
+        return [] if self._carried_at == self._changes else list(self._open.values())
 
     def claim(
-        self, request: Mapping[str, Any], accepts: Filter | None, *, wait_id: str | None = None
+        self,
+        request: Mapping[str, Any],
+        accepts: Filter | None,
+        *,
+        wait_id: str | None = None,
+        reading: Reading | None = None,
     ) -> OpenWait | None:
         """Hand out a carried wait for the same interest, if one has no code waiting on it.
 
@@ -128,7 +196,8 @@ class Inbox:
             if wait_id is not None and wait.address.wait_id != wait_id:
                 continue
             if not wait.claimed and _interest(wait.request) == _interest(request):
-                wait.claimed, wait.filter = True, accepts
+                wait.claimed, wait.filter, wait.reading = True, accepts, reading
+                self._changes += 1
                 arrived = list(wait.candidates)
                 wait.candidates.clear()
                 for number, event in arrived:
@@ -140,6 +209,10 @@ class Inbox:
         """End a wait; what arrived for it unused, or arrives from now on, is reported late."""
         if self._open.pop(wait.address.wait_id, None) is None:
             return
+        self._changes += 1
+        self._ended[_events_of(wait.request)] = None
+        if len(self._ended) > ENDED_REMEMBERED:
+            del self._ended[next(iter(self._ended))]
         self._closed[wait.address.wait_id] = wait.address
         if len(self._closed) > CLOSED_WAITS_REMEMBERED:
             del self._closed[next(iter(self._closed))]
@@ -155,17 +228,23 @@ class Inbox:
         """Let the filter decide. One that raises fails its wait: that is a bug to be seen."""
         if wait.failure is not None:
             return
+        why: str | None = None
+        read = untyped(event)
         try:
+            if wait.reading is not None:
+                read = wait.reading(event)
             accepted = not self._had_before(wait, event) and (
-                wait.filter is None or wait.filter(event)
+                wait.filter is None or bool(wait.filter(read))
             )
+        except PayloadInvalid as error:
+            accepted, why = False, str(error)
         except Exception as error:  # noqa: BLE001 - the user's code; raised where it is waited
             wait.failure = error
             return
         if accepted:
-            wait.candidates.append((number, event))
+            wait.candidates.append((number, read))
             return
-        reporting = self._report(wait.address, "filtered", event.event_id)
+        reporting = self._report(wait.address, "filtered", event.event_id, why)
         if reporting is not None:
             wait.reporting.append(reporting)
 
@@ -179,7 +258,7 @@ class Inbox:
 
     def state(self) -> dict[str, Any]:
         """Everything the next run must know, as plain JSON."""
-        self.carried = True
+        self._carried_at = self._changes
         closed = list(self._closed.values())[-CLOSED_WAITS_CARRIED:]
         known = {*self._open, *(address.wait_id for address in closed)}
         pairs = [list(pair) for pair in self._seen if pair[0] in known]
@@ -189,21 +268,33 @@ class Inbox:
             "closed": [_carried_address(address) for address in closed],
             "seen": pairs[-PAIRS_CARRIED:],
             "accepted": [list(event) for event in self._accepted][-ACCEPTED_CARRIED:],
+            "ended": list(self._ended),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what the previous run carried. Raises ValueError on a foreign state."""
         if state.get("version") != STATE_VERSION:
             raise ValueError("state: not what carry() returned, or of another version")
+        early, self._early = self._early or [], None
         for item in state["open"]:
             self.add(_restored(item))
         for tenant, event_id in state.get("accepted", ()):
-            self._accepted[tenant, event_id] = len(self._accepted) + 1
+            self._acceptances += 1
+            self._accepted[tenant, event_id] = self._acceptances
         for item in state["closed"]:
             address = _restored_address(item)
             self._closed[address.wait_id] = address
         self._seen.update(dict.fromkeys((wait_id, event_id) for wait_id, event_id in state["seen"]))
         self._arrivals = max(_numbers(self._open.values()), default=0)
+        self._ended.update(dict.fromkeys(state.get("ended", ())))
+        for event in early:
+            self._take_in(event)
+
+
+def _events_of(request: Mapping[str, Any]) -> str:
+    """Which events a wait is for, as a text."""
+    named = [request["tenant"], request["event_name"], request["correlation_key"]]
+    return json.dumps(named, default=str)
 
 
 def _interest(request: Mapping[str, Any]) -> tuple[Any, ...]:

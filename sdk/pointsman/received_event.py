@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
+
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,38 @@ class ReceivedEvent:
     wait_id: str
     delivery_id: str
     """Names this event's way to this wait in the audit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypedEvent(ReceivedEvent, Generic[Model]):
+    """An event whose payload was validated: that of a wait with `payload=Model`."""
+
+    payload: Model  # type: ignore[assignment]  # what the wait asked for instead of plain JSON
+    """The payload as an instance of the model."""
+    json: Mapping[str, Any]
+    """The payload as it came."""
+
+
+class PayloadInvalid(Exception):
+    """The payload is none of the model; says where and why, without its values."""
+
+
+Reading: TypeAlias = Callable[[ReceivedEvent], TypedEvent[Any]]
+"""Makes the payload an instance of a model; raises PayloadInvalid."""
+
+
+def typed(event: ReceivedEvent, payload: Model) -> TypedEvent[Model]:
+    """The event with its payload as a model's instance."""
+    plain = {field.name: getattr(event, field.name) for field in fields(ReceivedEvent)}
+    return TypedEvent(**{**plain, "payload": payload, "json": plain["payload"]})
+
+
+def untyped(event: ReceivedEvent) -> ReceivedEvent:
+    """The event with its payload as it came."""
+    if not isinstance(event, TypedEvent):
+        return event
+    plain = {field.name: getattr(event, field.name) for field in fields(ReceivedEvent)}
+    return ReceivedEvent(**{**plain, "payload": event.json})
 
 
 def read_signal(signal: object) -> ReceivedEvent | None:
@@ -57,7 +91,7 @@ def write_signal(event: ReceivedEvent) -> dict[str, Any]:
         "eventId": event.event_id,
         "eventName": event.name,
         "correlationKey": event.correlation_key,
-        "payload": event.payload,
+        "payload": untyped(event).payload,
         "receivedAt": event.received_at.isoformat(),
         "deliveryId": event.delivery_id,
     }

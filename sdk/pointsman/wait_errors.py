@@ -13,11 +13,18 @@ class EventWaitTimeout(ApplicationError):
     """No event that passed the filter came in time. The wait has been withdrawn.
 
     A failure in Temporal's sense: a workflow that does not catch it fails with the error type
-    `EventWaitTimeout`, instead of trying its workflow task again for ever.
+    `EventWaitTimeout`, instead of trying its workflow task again for ever. A retry policy of the
+    workflow does not run it again, unless the wait was asked to `retry_on_timeout`.
     """
 
-    def __init__(self, waited_for: str, received: Sequence[ReceivedEvent] = ()) -> None:
-        super().__init__(f"no event in time: {waited_for}", type="EventWaitTimeout")
+    def __init__(
+        self, waited_for: str, received: Sequence[ReceivedEvent] = (), *, retryable: bool = False
+    ) -> None:
+        super().__init__(
+            f"no event in time: {waited_for}",
+            type="EventWaitTimeout",
+            non_retryable=not retryable,
+        )
         self.received = tuple(received)
         """Of `all_of`: the events that came, and are accepted, before the time was over."""
 
@@ -30,10 +37,15 @@ class EventWaitRefused(ApplicationError):
 
 
 class HumanTaskTimeout(ApplicationError):
-    """Nobody completed the task in time. It has been withdrawn: who answers now is told so."""
+    """Nobody completed the task in time. It has been withdrawn: who answers now is told so.
 
-    def __init__(self, title: str) -> None:
-        super().__init__(f"no answer in time: {title}", type="HumanTaskTimeout")
+    As `EventWaitTimeout`, it is not retried unless that was asked for.
+    """
+
+    def __init__(self, title: str, *, retryable: bool = False) -> None:
+        super().__init__(
+            f"no answer in time: {title}", type="HumanTaskTimeout", non_retryable=not retryable
+        )
 
 
 class HumanTaskRefused(ApplicationError):

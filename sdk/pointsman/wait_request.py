@@ -37,6 +37,8 @@ class WaitFor:
     filter: Filter | None = None
     lookback: timedelta = timedelta(0)
     cardinality: CardinalityName = "all"
+    payload: Any = None
+    """A pydantic model or a dataclass that the event's payload is to be an instance of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +16,11 @@ from temporalio.worker import Worker
 
 from pointsman.contract import (
     CLOSE_WAIT,
+    CLOSE_WAITS,
     REGISTER_WAIT,
     TASK_QUEUE,
     CloseWait,
+    CloseWaits,
     EventSignal,
     RegisterWait,
 )
@@ -32,11 +34,15 @@ from tests.waiting import wait_until
 class FakeService:
     """Answers the two activities after the contract; what is wrong in a request fails the test."""
 
-    def __init__(self, client: Client, queue: str) -> None:
+    def __init__(self, client: Client, queue: str, *, older: bool = False) -> None:
         self.client = client
         self.queue = queue
         self.registered: list[RegisterWait] = []
         self.closed: list[CloseWait] = []
+        self.batches: list[int] = []
+        """How many reports each call brought that brought several."""
+        self.older = older
+        """A service of the release before: it knows no call for several reports."""
         self.failures_left = 0
         """How many attempts to register fail before one succeeds: an outage."""
         self.attempts = 0
@@ -70,6 +76,19 @@ class FakeService:
         self.closed.append(closing)
         await self.closing_may_end.wait()
         return {"wait_id": closing.wait_id, "status": "closed"}
+
+    @activity.defn(name=CLOSE_WAITS)
+    async def close_together(self, request: dict[str, Any]) -> dict[str, Any]:
+        closings = CloseWaits.model_validate(request).closings
+        self.batches.append(len(closings))
+        self.closed.extend(closings)
+        await self.closing_may_end.wait()
+        return {"waits": [{"wait_id": each.wait_id, "status": "closed"} for each in closings]}
+
+    @property
+    def activities(self) -> list[Any]:
+        together = [] if self.older else [self.close_together]
+        return [self.register, self.close, *together]
 
     async def start(self, run: Any, **waiting: Any) -> WorkflowHandle[Any, Any]:
         return await self.client.start_workflow(
@@ -117,22 +136,26 @@ async def fake_service_alone(temporal: TemporalTarget) -> AsyncIterator[FakeServ
     """
     client = await a_namespace(temporal)
     service = FakeService(client, TASK_QUEUE)
-    activities = [service.register, service.close]
-    async with Worker(client, task_queue=TASK_QUEUE, activities=activities):
+    async with Worker(client, task_queue=TASK_QUEUE, activities=service.activities):
         yield service
 
 
 @asynccontextmanager
 async def fake_service(
-    client: Client, queue: str, *, max_cached_workflows: int = 100
+    client: Client,
+    queue: str,
+    *,
+    max_cached_workflows: int = 100,
+    older: bool = False,
+    workflows: Sequence[type] = WORKFLOWS,
 ) -> AsyncIterator[FakeService]:
     """The stand-in and a worker with the tests' workflows, on one task queue."""
-    service = FakeService(client, queue)
+    service = FakeService(client, queue, older=older)
     async with Worker(
         client,
         task_queue=queue,
-        workflows=WORKFLOWS,
-        activities=[service.register, service.close],
+        workflows=workflows,
+        activities=service.activities,
         max_cached_workflows=max_cached_workflows,
         workflow_runner=SandboxTriedOnce(),
     ):

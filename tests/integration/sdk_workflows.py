@@ -66,6 +66,15 @@ class OneEvent:
 
 @workflow.defn
 class FilteredEvent:
+    """Lives on after a filter that failed, where more than one round is asked for."""
+
+    def __init__(self) -> None:
+        self._ended = False
+
+    @workflow.signal
+    def end(self) -> None:
+        self._ended = True
+
     @workflow.run
     async def run(self, waiting: Waiting) -> str:
         try:
@@ -78,6 +87,7 @@ class FilteredEvent:
                 task_queue=waiting.queue,
             )
         except KeyError as missing:
+            await workflow.wait_condition(lambda: self._ended or waiting.rounds == 1)
             return f"filter failed on {missing}"
         return event.event_id
 

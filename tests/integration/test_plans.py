@@ -20,6 +20,7 @@ from routing.delivery_statements import CLAIM_DELIVERIES, SETTLE_DELIVERIES
 from routing.delivery_store import DeliveryStatus, Settlement, _columns
 from routing.incoming import Delivery
 from routing.reconcile import OPEN_WAITS
+from routing.return_statements import RETURN_EVENTS
 from routing.statements import (
     CLOSE_WAITS,
     COUNT_REDELIVERIES,
@@ -211,6 +212,7 @@ def test_claiming_enters_by_what_is_due_and_looks_back_along_the_workflow(
 def test_closing_waits_reads_single_rows(connection: psycopg.Connection[Any], state: State) -> None:
     statements = [
         KEYS_OF_WAITS,
+        RETURN_EVENTS,
         DISPOSE_DELIVERIES,
         CLOSE_WAITS,
         SETTLE_CLOSED,

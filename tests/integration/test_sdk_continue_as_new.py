@@ -35,7 +35,8 @@ async def test_a_stream_goes_on_in_the_next_run_without_registering_again(
     assert await handle.result() == ["b-1", "b-2", "b-3"]
     assert len(service.registered) == 1
     accepted = [("accepted", f"b-{number}") for number in (1, 2, 3)]
-    assert service.dispositions() == [*accepted, ("accepted", None)]
+    # What was on its way when a run ended is reported by the next one, perhaps again.
+    assert list(dict.fromkeys(service.dispositions())) == [*accepted, ("accepted", None)]
 
 
 async def test_an_event_received_before_continuing_wakes_nothing_when_it_comes_again(
@@ -62,7 +63,7 @@ async def test_an_event_that_nobody_took_yet_is_carried_into_the_next_run(
     await wait_until(lambda: service.closed, description="the first event is accepted")
 
     await next_run(service, handle)
-    await wait_until(lambda: len(service.closed) == 2, description="the second is accepted")
+    await wait_until(lambda: len(set(service.dispositions())) == 2, description="so is the second")
     await next_run(service, handle)
 
     assert await handle.result() == ["b-1", "b-2", "b-3"]

@@ -11,6 +11,7 @@ from temporalio.worker import Replayer
 
 from pointsman.workflow import wait_for_event
 from tests.integration.sdk_workflows import WORKFLOWS, Waiting
+from tests.integration.taking_workflows import TAKING
 from tests.sandbox import SandboxTriedOnce
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
@@ -24,7 +25,8 @@ def recorded(path: Path) -> WorkflowHistory:
 async def test_a_recorded_history_replays(path: Path) -> None:
     history = recorded(path)
 
-    await Replayer(workflows=WORKFLOWS, workflow_runner=SandboxTriedOnce()).replay_workflow(history)
+    workflows = [*WORKFLOWS, *TAKING]
+    await Replayer(workflows=workflows, workflow_runner=SandboxTriedOnce()).replay_workflow(history)
 
 
 def test_every_way_to_wait_has_a_recorded_history() -> None:
@@ -33,6 +35,8 @@ def test_every_way_to_wait_has_a_recorded_history() -> None:
     assert names >= {"one_event", "first_of", "all_of", "stream", "filtered", "continued_as_new"}
     assert names >= {"timed_out", "cancelled", "late", "outage"}
     assert names >= {"human_task", "human_task_timed_out", "human_task_continued_as_new"}
+    assert names >= {"batched_one_event", "batched_stream", "batched_continued_as_new"}
+    assert names >= {"given_back", "typed_payload"}
 
 
 @workflow.defn(name="OneEvent")

@@ -89,10 +89,12 @@ async def test_an_event_that_the_filter_refuses_leaves_the_wait_open(service: Fa
 
 
 async def test_a_filter_that_raises_fails_its_wait_and_withdraws_it(service: FakeService) -> None:
-    handle = await service.start(FilteredEvent.run)
+    handle = await service.start(FilteredEvent.run, rounds=2)
     wait = await service.wait_registered()
 
     await service.signal(wait, "strange")
+    await wait_until(lambda: service.closed, description="the wait is withdrawn")
+    await handle.signal(FilteredEvent.end)
 
     assert await handle.result() == "filter failed on 'amount'"
     assert service.dispositions() == [("cancelled", None)]
@@ -149,7 +151,7 @@ async def test_a_cancelled_scope_withdraws_its_wait_and_the_run_goes_on(
     assert service.dispositions() == [("cancelled", None)]
 
 
-async def test_a_cancellation_lets_the_acceptance_of_an_event_finish(service: FakeService) -> None:
+async def test_a_cancellation_takes_the_acceptance_of_an_event_back(service: FakeService) -> None:
     service.closing_may_end.clear()
     handle = await service.start(OneEvent.run)
     await service.signal(await service.wait_registered(), "paid-1")
@@ -161,7 +163,8 @@ async def test_a_cancellation_lets_the_acceptance_of_an_event_finish(service: Fa
     with pytest.raises(WorkflowFailureError) as failure:
         await handle.result()
     assert isinstance(failure.value.cause, CancelledError)
-    assert service.dispositions() == [("accepted", "paid-1")]
+    returned = [("returned", "paid-1"), ("cancelled", None)]
+    assert service.dispositions() == [("accepted", "paid-1"), *returned]
 
 
 async def test_the_first_of_two_events_withdraws_the_other_wait(service: FakeService) -> None:

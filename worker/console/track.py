@@ -217,6 +217,8 @@ def _disposition(delivery: DeliveryRecord) -> Station:
     title, text = texts.get(
         delivery.disposition or "", ("No word yet", "the workflow has not said what became of it")
     )
+    if delivery.disposition == "filtered" and delivery.detail:
+        text = delivery.detail
     signal = DISPOSITION_SIGNALS.get(delivery.disposition or "", "caution")
     took = None
     if delivery.disposed_at is not None and delivery.delivered_at is not None:

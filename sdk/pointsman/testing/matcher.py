@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pointsman.contract import Disposition, WaitKind
-from pointsman.correlation.closing import Closing
+from pointsman.correlation.closing import Closing, without_taken_back
 from pointsman.correlation.event import Event
 from pointsman.correlation.exact_equality import equal_json
 from pointsman.correlation.reason import Reason
@@ -104,7 +104,13 @@ class MatcherTwin:
     def close(self, closings: Sequence[Closing]) -> list[str]:
         """Apply what is said of waits together: `waiting`, `closed` or `unknown` for each."""
         now = self.now()
-        known = [each for each in closings if (each.tenant, each.wait_id) in self.waits]
+        known = [
+            each
+            for each in without_taken_back(closings)
+            if (each.tenant, each.wait_id) in self.waits
+        ]
+        for closing in known:
+            self._take_back(closing)
         for closing in known:
             self._dispose(closing)
         # Of what is said of one wait at once the word that ends a stream, too, comes first.
@@ -201,13 +207,29 @@ class MatcherTwin:
                 self.deliveries[pair] = DeliveryState(event, wait, looked_back)
                 event.matched = True
 
+    def _take_back(self, closing: Closing) -> None:
+        """Take the acceptance of an event back: the wait that ended with it is open again."""
+        delivery = self._spoken_of(closing) if closing.returns else None
+        if delivery is None or delivery.disposition not in {None, Disposition.ACCEPTED}:
+            return
+        accepted, wait = delivery.disposition is not None, delivery.wait
+        delivery.disposition, delivery.status = None, "delivered"
+        if accepted and not wait.open and wait.disposition is Disposition.ACCEPTED:
+            wait.open = wait.terms.kind is not WaitKind.STREAM
+            if wait.open:
+                wait.closed_at = wait.disposition = None
+
     def _dispose(self, closing: Closing) -> None:
         """What a workflow speaks of has arrived, whoever sent it; the first word stands."""
-        if closing.disposition is None or closing.event_id is None:
-            return
-        delivery = self.deliveries.get((closing.tenant, closing.event_id, closing.wait_id))
+        delivery = None if closing.returns else self._spoken_of(closing)
         if delivery is not None and delivery.disposition is None:
             delivery.disposition, delivery.status = closing.disposition, "delivered"
+            delivery.detail = closing.detail
+
+    def _spoken_of(self, closing: Closing) -> DeliveryState | None:
+        if closing.disposition is None or closing.event_id is None:
+            return None
+        return self.deliveries.get((closing.tenant, closing.event_id, closing.wait_id))
 
     def _close(self, closing: Closing, now: datetime) -> None:
         wait = self.waits[closing.tenant, closing.wait_id]

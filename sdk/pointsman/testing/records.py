@@ -144,6 +144,8 @@ class DeliveryState:
     status: str = "pending"
     """`pending`, then `delivered`, `dead` or `withdrawn`."""
     disposition: Disposition | None = None
+    detail: str | None = None
+    """Why its workflow's filter refused it, where the workflow says so."""
     may_have_arrived: bool = False
     """Whether somebody has had it in hand to send it."""
 

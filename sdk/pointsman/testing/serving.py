@@ -17,7 +17,14 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
-from pointsman.contract import CLOSE_WAIT, REGISTER_WAIT, CloseWait, RegisterWait
+from pointsman.contract import (
+    CLOSE_WAIT,
+    CLOSE_WAITS,
+    REGISTER_WAIT,
+    CloseWait,
+    CloseWaits,
+    RegisterWait,
+)
 from pointsman.correlation.closing import Closing
 from pointsman.correlation.exact_reading import read_bytes
 from pointsman.correlation.exact_writing import exact_json
@@ -31,7 +38,7 @@ from pointsman.testing.in_memory import InMemoryPointsman, canonical
 from pointsman.testing.records import DeliveryState, WaitTerms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Model = TypeVar("Model", bound=BaseModel)
 Read = TypeVar("Read")
@@ -48,9 +55,8 @@ async def serving(
     served = ServedPointsman(pointsman, client)
     pointsman.served = True
     try:
-        async with Worker(
-            client, task_queue=task_queue, activities=[served.register_wait, served.close_wait]
-        ):
+        activities = [served.register_wait, served.close_wait, served.close_waits]
+        async with Worker(client, task_queue=task_queue, activities=activities):
             yield served
     finally:
         pointsman.served = False
@@ -135,16 +141,29 @@ class ServedPointsman:
     @activity.defn(name=CLOSE_WAIT)
     async def close_wait(self, request: RawValue) -> dict[str, Any]:
         """Answer as the service does: a `CloseWait`, and a `ClosedWait` in return."""
-        said = _parsed(request, CloseWait)
-        closing = Closing(
-            tenant=said.tenant,
-            wait_id=said.wait_id,
-            disposition=said.disposition,
-            event_id=said.event_id,
-        )
-        [status] = self.pointsman.twin.close([closing])
+        [closed] = await self._close([_parsed(request, CloseWait)])
+        return closed
+
+    @activity.defn(name=CLOSE_WAITS)
+    async def close_waits(self, request: RawValue) -> dict[str, Any]:
+        """Answer as the service does: a `CloseWaits`, and a `ClosedWaits` in return."""
+        return {"waits": await self._close(_parsed(request, CloseWaits).closings)}
+
+    async def _close(self, said: Sequence[CloseWait]) -> list[dict[str, Any]]:
+        closings = [
+            Closing(
+                tenant=each.tenant,
+                wait_id=each.wait_id,
+                disposition=each.disposition,
+                event_id=each.event_id,
+                detail=each.detail,
+            )
+            for each in said
+        ]
+        statuses = self.pointsman.twin.close(closings)
         await self.send_signals()
-        return {"wait_id": said.wait_id, "status": status}
+        pairs = zip(said, statuses, strict=True)
+        return [{"wait_id": each.wait_id, "status": status} for each, status in pairs]
 
 
 def _signal_of(delivery: DeliveryState) -> RawValue:

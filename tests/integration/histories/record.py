@@ -20,6 +20,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from tests.integration.fake_service import FakeService, fake_service
 from tests.integration.sdk_workflows import (
+    WORKFLOWS,
     AllOfTwo,
     AskedOverRuns,
     AskedPerson,
@@ -30,6 +31,7 @@ from tests.integration.sdk_workflows import (
     StreamOfEvents,
     WaitThenLinger,
 )
+from tests.integration.taking_workflows import TAKING, TypedPayload
 from tests.waiting import wait_until
 from worker.embedded import Part, embedded_servers
 
@@ -137,12 +139,66 @@ async def human_task_continued_as_new(service: FakeService) -> Handle:
     return service.client.get_workflow_handle(handle.id)
 
 
+async def batched_one_event(service: FakeService) -> Handle:
+    return await one_event(service)
+
+
+async def batched_stream(service: FakeService) -> Handle:
+    service.closing_may_end.clear()
+    handle = await service.start(StreamOfEvents.run, rounds=5)
+    wait = await service.wait_registered()
+    for number in range(5):
+        await service.signal(wait, f"b-{number}")
+    await handle.signal(StreamOfEvents.end)
+    await wait_until(lambda: service.closed, description="the first event is reported")
+    service.closing_may_end.set()
+    return handle
+
+
+async def batched_continued_as_new(service: FakeService) -> Handle:
+    """The history of the second run: it reports what the first one could not."""
+    service.closing_may_end.clear()
+    handle = await service.start(StreamContinuedAsNew.run, rounds=2)
+    wait = await service.wait_registered()
+    await service.signal(wait, "b-1")
+    await wait_until(lambda: service.closed, description="the first event is reported")
+    await handle.signal(StreamContinuedAsNew.go_on)
+    await service.signal(wait, "b-2")
+    service.closing_may_end.set()
+    await handle.result()
+    return service.client.get_workflow_handle(handle.id)
+
+
+async def given_back(service: FakeService) -> Handle:
+    service.closing_may_end.clear()
+    handle = await service.start(OneEvent.run)
+    await service.signal(await service.wait_registered(), "paid-1")
+    await wait_until(lambda: service.closed, description="the event is being accepted")
+    await handle.cancel()
+    service.closing_may_end.set()
+    return handle
+
+
+async def typed_payload(service: FakeService) -> Handle:
+    handle = await service.start(TypedPayload.run)
+    paid = await service.wait_registered("INVOICE_PAID")
+    await service.signal(paid, "no amount")
+    await service.signal(paid, "enough", amount=12)
+    person = await service.wait_registered("PERSON_PAID")
+    await service.signal(person, "ada", person="Ada")
+    return handle
+
+
 SCENES: list[Callable[[FakeService], Awaitable[Handle]]] = [
     all_of,
+    batched_continued_as_new,
+    batched_one_event,
+    batched_stream,
     cancelled,
     continued_as_new,
     filtered,
     first_of,
+    given_back,
     human_task,
     human_task_continued_as_new,
     human_task_timed_out,
@@ -151,11 +207,12 @@ SCENES: list[Callable[[FakeService], Awaitable[Handle]]] = [
     outage,
     stream,
     timed_out,
+    typed_payload,
 ]
 
 
 async def record(client: Client, scene: Callable[[FakeService], Awaitable[Handle]]) -> None:
-    async with fake_service(client, QUEUE) as service:
+    async with fake_service(client, QUEUE, workflows=[*WORKFLOWS, *TAKING]) as service:
         handle = await scene(service)
         try:
             await handle.result(follow_runs=False)

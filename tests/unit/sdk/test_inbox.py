@@ -22,9 +22,13 @@ from pointsman.wait_request import Filter
 class Reports:
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str]] = []
+        self.details: list[str | None] = []
 
-    def __call__(self, wait: WaitAddress, disposition: str, event_id: str) -> None:
+    def __call__(
+        self, wait: WaitAddress, disposition: str, event_id: str, detail: str | None = None
+    ) -> None:
         self.told.append((wait.wait_id, disposition, event_id))
+        self.details.append(detail)
 
 
 def wait(wait_id: str = "w-1", *, accepts: Filter | None = None, **interest: Any) -> OpenWait:
