@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 from routing.gate import Backoff
 from worker.activity_arguments import OneArgument
+from worker.cancelling import cancel
 from worker.codecs import Codecs
 from worker.settings import Settings
 
@@ -53,10 +54,9 @@ async def serve_activities(
         come_by()
         try:
             # After a worker has failed its client refuses the next one: always a new client.
-            converter = codecs.converter(settings.temporal_namespace, serving=True)
-            client = await Client.connect(
-                **settings.temporal_connection(), data_converter=converter
-            )
+            client = await _connected(settings, codecs, stopping)
+            if client is None:
+                return
             worker = Worker(
                 client,
                 task_queue=settings.task_queue,
@@ -77,6 +77,29 @@ async def serve_activities(
                 log.warning("temporal.lost", role="worker", error=str(error))
             await _pause(stopping, backoff.delay(failures))
             failures += 1
+
+
+async def _connected(settings: Settings, codecs: Codecs, stopping: asyncio.Event) -> Client | None:
+    """A new client that serves activities; None when told to stop before there is one.
+
+    Raises TimeoutError when Temporal does not answer in the time of a call: left to itself the
+    client waits for half a minute, longer than a process may take to end.
+    """
+    converter = codecs.converter(settings.temporal_namespace, serving=True)
+    connecting = asyncio.ensure_future(
+        Client.connect(**settings.temporal_connection(), data_converter=converter)
+    )
+    told = asyncio.ensure_future(stopping.wait())
+    within = settings.signal_timeout.total_seconds()
+    try:
+        await asyncio.wait({connecting, told}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        if connecting.done():
+            return connecting.result()
+        if told.done():
+            return None
+        raise TimeoutError(f"no answer within {within:g} s")
+    finally:
+        await cancel([connecting, told])
 
 
 async def _pause(stopping: asyncio.Event, span: timedelta) -> None:
