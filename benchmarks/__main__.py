@@ -13,14 +13,23 @@ from pathlib import Path
 from rich.console import Console
 from temporalio.client import Client
 
-from benchmarks import closings, growth, latency, memory, noise, resume, variety
+from benchmarks import (
+    closings,
+    growth,
+    latency,
+    memory,
+    noise,
+    resume,
+    starting,
+    variety,
+)
 from benchmarks.figures import Results
 from benchmarks.scale import SCALES, Scale
 from benchmarks.stage import Stage
 from routing.migrations import migrate
 from worker.embedded import embedded_servers
 
-PARTS = ("noise", "latency", "resume", "growth", "variety", "closings", "memory")
+PARTS = ("noise", "latency", "resume", "growth", "variety", "closings", "memory", "starting")
 RESULTS = Path(__file__).with_name("results.json")
 
 
@@ -66,6 +75,8 @@ async def measure(part: str, stage: Stage, client: Client, scale: Scale, results
             await closings.measure(stage, client, scale, results)
         case "memory":
             await asyncio.to_thread(memory.measure, stage, scale, results)
+        case "starting":
+            await asyncio.to_thread(starting.measure, stage, results)
         case _:
             raise ValueError(part)
 

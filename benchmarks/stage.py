@@ -99,11 +99,14 @@ class Stage:
         return int(row[0]) if row else 0
 
     @contextmanager
-    def pointsman(self, stream: str, *, rules: str | None = None) -> Iterator[Process]:
+    def pointsman(
+        self, stream: str, *, rules: str | None = None, settings: Mapping[str, str] | None = None
+    ) -> Iterator[Process]:
         """One process of the service, as `pointsman run` starts it; ended by SIGTERM.
 
-        It has the default settings. The worker is left out, for nobody registers waits here, and
-        the sweeper, which would retire the waits of workflows that do not exist.
+        But for those given it has the default settings. The worker is left out, for nobody
+        registers waits here, and the sweeper, which would retire the waits of workflows that do
+        not exist.
         """
         environment = {
             **_without_settings(os.environ),
@@ -116,6 +119,7 @@ class Stage:
             "POINTSMAN_ROLES": "consumer,delivery",
             "POINTSMAN_LOG_LEVEL": "warning",
             "WORKFLOW_RUNTIME_V2_EVENT_CORRELATION_PATHS_JSON": rules or RULES,
+            **(settings or {}),
         }
         with self.process("pointsman", ["-m", "worker.cli", "run"], environment) as process:
             yield process
