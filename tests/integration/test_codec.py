@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -100,7 +100,7 @@ async def site(
     service: PayloadCodec | None = None,
     worker: PayloadCodec | None = None,
     **settings: Any,
-) -> AsyncIterator[Site]:
+) -> AsyncGenerator[Site]:
     queue = f"coded-{uuid4().hex}"
     target: dict[str, Any] = {
         "temporal_address": temporal.address,

@@ -72,7 +72,7 @@ def published(key: Any) -> str | None:
 
 
 def request(**changes: Any) -> dict[str, Any]:
-    terms = {"name": "PAID", "key": "7", "tenant": "acme", **changes}
+    terms: dict[str, Any] = {"name": "PAID", "key": "7", "tenant": "acme", **changes}
     return registration(
         WaitFor(**terms), kind="event", wait_id="w", workflow_id="f", run_id="r", deadline=None
     )
