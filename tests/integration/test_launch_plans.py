@@ -10,6 +10,13 @@ import psycopg
 import pytest
 
 from routing.database import Database
+from routing.launch_pages import (
+    COUNT_LAUNCHES,
+    LAUNCHES_OF_EVENT,
+    PAGE_OF_DEAD_LAUNCHES,
+    PAGE_OF_LAUNCHES,
+    RETRY_LAUNCHES,
+)
 from routing.launch_statements import (
     CLAIM_LAUNCHES,
     RECORD_LAUNCHES,
@@ -98,6 +105,35 @@ def test_claiming_and_settling_launches_go_by_what_is_due_and_by_the_key(
 
     assert "due_at <= statement_timestamp()" in conditions(claiming, "workflow_event_launches_due")
     assert "trigger_id = i.trigger_id" in conditions(settling, "workflow_event_launches_pkey")
+
+
+def test_launches_are_listed_and_retried_along_their_indexes(
+    connection: psycopg.Connection[Any],
+) -> None:
+    names = ("status", "reason", "event_id", "trigger_id", "workflow_id", "since")
+    terms: dict[str, Any] = dict.fromkeys(names) | {"tenants": ["acme"], "limit": 50}
+    terms |= {"before_at": "infinity"}
+    terms |= dict.fromkeys(("before_tenant", "before_event", "before_trigger"), "")
+    cases = {
+        "listed": (PAGE_OF_LAUNCHES, {}),
+        "dead": (PAGE_OF_DEAD_LAUNCHES, {"status": "dead"}),
+        "pkey": (LAUNCHES_OF_EVENT, {"event_id": "event-7"}),
+    }
+
+    found = {
+        name: {scan.index for scan in scans(connection, sql, terms | asked, "force_custom_plan")}
+        for name, (sql, asked) in cases.items()
+    }
+    retrying = scans(connection, RETRY_LAUNCHES, terms | {"status": "dead"}, "force_custom_plan")
+    counting = scans(connection, COUNT_LAUNCHES, terms, "force_custom_plan")
+
+    assert found == {name: {f"workflow_event_launches_{name}"} for name in cases}
+    assert {scan.index for scan in retrying} == {
+        "workflow_event_launches_dead",
+        "workflow_event_launches_pkey",
+        "workflow_event_triggers_pkey",
+    }
+    assert all(scan.index is not None for scan in counting)
 
 
 async def test_the_number_of_statements_does_not_grow_with_events_or_triggers(

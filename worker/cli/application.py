@@ -31,6 +31,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "events": "audit_commands:events_app",
     "waits": "audit_commands:waits_app",
     "triggers": "triggers:triggers_app",
+    "launches": "launches:launches_app",
     "runs": "runs:runs_app",
     "tasks": "tasks:tasks_app",
     "dlq": "dead_letters:dlq_app",

@@ -31,6 +31,8 @@ STATUS_WORDS: Final[Mapping[str, str]] = {
     "delivered": "delivered",
     "dead": "dead",
     "withdrawn": "withdrawn",
+    "launched": "launched",
+    "skipped": "skipped",
     "waiting": "waiting",
     "closed": "closed",
 }

@@ -12,6 +12,7 @@ from routing.tokens import Scope
 from routing.triggers import apply_triggers, disable_trigger
 from tests.builders import a_wait, incoming
 from tests.integration.api.caller import Api
+from tests.integration.api.test_run_pages import send, visitor
 from tests.integration.launches import a_trigger
 from tests.rows import execute, one_row
 
@@ -132,3 +133,178 @@ async def test_an_event_that_only_launched_is_said_to_have_launched(
     assert explained["sentences"][0].startswith("It started Collector onboarding-")
     assert not any("woke nobody" in sentence for sentence in explained["sentences"])
     assert explained["what_to_do"] == []
+
+
+async def a_dead_launch(api: Api, database_url: str, *event_ids: str) -> None:
+    """Launches that Temporal refused, and one that went through."""
+    await apply_triggers(api.database, [a_trigger("onboarding")], actor="test")
+    for event_id in (*event_ids, "well"):
+        await api.record(name="CLIENT_CREATED", event_id=event_id)
+    execute(
+        database_url,
+        "UPDATE workflow_event_launches SET attempts = 3, status = 'dead',"
+        " reason = 'permission_denied', detail = 'no right' WHERE event_id <> 'well'",
+    )
+    execute(
+        database_url,
+        "UPDATE workflow_event_launches SET status = 'launched' WHERE event_id = 'well'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", {"d-1", "d-2", "well"}),
+        ("status=dead", {"d-1", "d-2"}),
+        ("status=launched", {"well"}),
+        ("status=pending", set()),
+        ("reason=permission_denied", {"d-1", "d-2"}),
+        ("reason=run_closed", set()),
+        ("event_id=d-1", {"d-1"}),
+        ("trigger_id=onboarding&status=dead", {"d-1", "d-2"}),
+        ("trigger_id=other", set()),
+        ("since=2999-01-01T00:00:00Z", set()),
+        ("tenant=acme", {"d-1", "d-2", "well"}),
+    ],
+)
+async def test_launches_are_listed_and_filtered(
+    api: Api, database_url: str, query: str, expected: set[str]
+) -> None:
+    await a_dead_launch(api, database_url, "d-1", "d-2")
+    await api.record(name="CLIENT_CREATED", event_id="theirs", tenant="globex")
+    client = await api.caller(Scope.READ)
+
+    answered = await client.get(f"/v1/launches?{query}")
+
+    assert {line["event_id"] for line in answered.json()["launches"]} == expected
+
+
+async def test_launches_are_paged_and_counted(api: Api, database_url: str) -> None:
+    await a_dead_launch(api, database_url, "d-1", "d-2")
+    client = await api.caller(Scope.READ)
+
+    first = (await client.get("/v1/launches?limit=2")).json()
+    second = (await client.get(f"/v1/launches?limit=2&cursor={first['next']}")).json()
+    counts = (await client.get("/v1/launches/counts")).json()["counts"]
+
+    found = [line["event_id"] for line in (*first["launches"], *second["launches"])]
+    assert (found, second["next"]) == (["well", "d-2", "d-1"], None)
+    assert [(each["status"], each["reason"], each["count"]) for each in counts] == [
+        ("dead", "permission_denied", 2),
+        ("launched", None, 1),
+    ]
+
+
+async def test_dead_launches_are_tried_again_and_it_is_written_down(
+    api: Api, database_url: str
+) -> None:
+    await a_dead_launch(api, database_url, "d-1", "d-2")
+    reader, operator = await api.caller(Scope.READ), await api.caller(Scope.OPERATE, name="Dana")
+    order = {"reason": "the role has the right now", "trigger_id": "onboarding"}
+
+    refused = await reader.post("/v1/launches/retry", json=order)
+    retried = await operator.post("/v1/launches/retry", json={**order, "event_id": "d-1"})
+    rest = await operator.post("/v1/launches/retry", json=order)
+    nothing = await operator.post("/v1/launches/retry", json=order)
+
+    assert refused.status_code == 403
+    assert [[each["event_id"] for each in one.json()["retried"]] for one in (retried, rest)] == [
+        ["d-1"],
+        ["d-2"],
+    ]
+    assert nothing.json() == {"retried": []}
+    assert api.sink.woken == 2
+    stands = one_row(
+        database_url,
+        "SELECT array_agg(DISTINCT status), sum(attempts), count(reason)"
+        " FROM workflow_event_launches WHERE event_id <> 'well'",
+    )
+    assert stands == (["pending"], 0, 0)
+    action = one_row(
+        database_url,
+        "SELECT actor, action, target_kind, reason, detail ->> 'was', detail ->> 'attempts'"
+        " FROM workflow_operator_actions WHERE target_id = 'd-1'",
+    )
+    assert action == (
+        "token:Dana",
+        "retry_launch",
+        "event",
+        "the role has the right now",
+        "permission_denied",
+        "3",
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "field"),
+    [
+        ({"reason": "mended"}, "event_id"),
+        ({"event_id": "d-1"}, "reason"),
+        ({"event_id": "d-1", "reason": "x"}, "reason"),
+        ({"event_id": "d-1", "reason": "mended", "died_of": "nonsense"}, "died_of"),
+        ({"event_id": "d-1", "reason": "mended", "limit": 501}, "limit"),
+    ],
+)
+async def test_a_retry_says_which_launches_and_why(
+    api: Api, order: dict[str, Any], field: str
+) -> None:
+    operator = await api.caller(Scope.OPERATE)
+
+    answered = await operator.post("/v1/launches/retry", json=order)
+
+    assert answered.status_code == 422
+    assert [fault["field"] for fault in answered.json()["errors"]] == [field]
+
+
+async def test_another_tenants_dead_launch_stays_dead(api: Api, database_url: str) -> None:
+    await a_dead_launch(api, database_url, "d-1")
+    stranger = await api.caller(Scope.OPERATE, tenants=["globex"])
+
+    answered = await stranger.post(
+        "/v1/launches/retry", json={"event_id": "d-1", "reason": "let me try"}
+    )
+
+    assert answered.json() == {"retried": []}
+    assert (await stranger.get("/v1/launches")).json()["launches"] == []
+
+
+async def test_the_console_lists_dead_launches_and_tries_one_again(
+    api: Api, database_url: str
+) -> None:
+    await a_dead_launch(api, database_url, "d-1")
+    client = await visitor(api, Scope.OPERATE)
+
+    listed = (await client.get("/console/launches?status=dead")).text
+    answered = await send(
+        client,
+        "/console/launches?status=dead",
+        "/console/launches/retry",
+        event_id="d-1",
+        trigger_id="onboarding",
+        of="acme",
+        reason="the role has the right now",
+    )
+
+    assert "no right" in listed
+    assert answered.status_code == 303
+    assert one_row(
+        database_url, "SELECT status FROM workflow_event_launches WHERE event_id = 'd-1'"
+    ) == ("pending",)
+    shown = (await client.get(answered.headers["location"])).text
+    assert "1 launch is tried again" in shown
+
+
+async def test_a_retry_starts_what_the_corrected_trigger_names(api: Api, database_url: str) -> None:
+    await a_dead_launch(api, database_url, "d-1")
+    corrected = a_trigger("onboarding", workflow="Onboarding", task_queue="right")
+    await apply_triggers(api.database, [corrected], actor="test")
+    operator = await api.caller(Scope.OPERATE)
+
+    await operator.post("/v1/launches/retry", json={"event_id": "d-1", "reason": "corrected"})
+
+    launch = one_row(
+        database_url,
+        "SELECT workflow_type, task_queue, status FROM workflow_event_launches"
+        " WHERE event_id = 'd-1'",
+    )
+    assert launch == ("Onboarding", "right", "pending")
