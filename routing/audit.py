@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from psycopg.rows import kwargs_row
 
 from correlation.reason import Outcome
+from routing.actions_shown import actions_on_event
 from routing.audit_pages import EventQuery, page_of_events
 from routing.audit_records import (
     AuditLine,
@@ -90,7 +91,13 @@ async def _with_targets(connection: Connection, story: EventStory, event_id: str
     target = {"tenant": story.tenant, "event_id": event_id}
     deliveries = await _read(connection, DeliveryRecord, STORY_DELIVERIES, target)
     launches = await _read(connection, LaunchRecord, STORY_LAUNCHES, target)
-    return replace(story, deliveries=tuple(deliveries), launches=tuple(launches))
+    wait_ids = [delivery.wait_id for delivery in deliveries]
+    return replace(
+        story,
+        deliveries=tuple(deliveries),
+        launches=tuple(launches),
+        actions=await actions_on_event(connection, story.tenant, event_id, wait_ids),
+    )
 
 
 async def _read(

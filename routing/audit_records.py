@@ -9,6 +9,7 @@ from typing import Any
 
 from correlation.reason import Outcome
 from correlation.wait_seen import WaitSeen
+from routing.actions_shown import ActionLine
 from routing.reach import Reach
 
 
@@ -148,6 +149,8 @@ class EventStory:
     deliveries: tuple[DeliveryRecord, ...] = ()
     launches: tuple[LaunchRecord, ...] = ()
     rejected: tuple[RejectedRecord, ...] = ()
+    actions: tuple[ActionLine, ...] = ()
+    """What people did with it by hand, the newest first."""
     sentences: tuple[str, ...] = ()
     """In plain words: whom the event woke and, where nobody, why."""
 

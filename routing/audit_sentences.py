@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from correlation.reason import Outcome, Reason
+from routing.actions_shown import ActionLine, said_of
 from routing.audit_records import (
     DeliveryRecord,
     EventRecord,
@@ -37,7 +38,26 @@ def sentences_of(story: EventStory, now: datetime) -> tuple[str, ...]:
         lines.extend(_of_event(story, story.event, now))
     lines.extend(started)
     lines.extend(_of_rejected(entry) for entry in story.rejected)
+    lines.extend(filter(None, map(_of_action, reversed(story.actions))))
     return tuple(lines)
+
+
+def _of_action(action: ActionLine) -> str | None:
+    """What somebody did by hand; None of what is told elsewhere."""
+    by = f"{said_of(action)} at {moment(action.at)}"
+    match action.action:
+        case "bind":
+            return f"It was handed to wait {action.detail.get('wait_id')} {by}."
+        case "replay":
+            return f"It was replayed {by}."
+        case "requeue":
+            return f"Its dead letter was put back into the stream {by}."
+        case "retry_launch":
+            return f"The launch of trigger {action.detail.get('trigger_id')} was retried {by}."
+        case "complete_task":
+            return f"It completed the task {action.target_id}, answered {by}."
+        case _:
+            return f"{action.action.replace('_', ' ').capitalize()} {by}."
 
 
 def starts_something(launches: Sequence[LaunchRecord]) -> bool:

@@ -1,4 +1,4 @@
-"""Controls over runs: Temporal first, and only what it took is followed by the projection.
+"""Controls over runs: requested of Temporal, and done when Temporal says so.
 
 Every attempt is written into the operators' audit with its actor, its reason and how it ended.
 """
@@ -6,17 +6,17 @@ Every attempt is written into the operators' audit with its actor, its reason an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeAlias, assert_never
 
 from correlation.closing import Closing
 from correlation.reason import Reason
-from pointsman.contract import Disposition
 from routing.database import Database
 from routing.operator_actions import OperatorAction, record_action
 from routing.run_reconcile import RunKey
 from routing.run_records import TEMPORAL, RunLine, RunStatus
-from routing.run_statements import FOLLOW_CONTROL, OPEN_WAITS_OF_RUN
+from routing.run_statements import FOLLOW_END, NOTE_REQUESTED_CONTROL, OPEN_WAITS_OF_RUN
 from routing.statements import PLAN_ANEW
 from routing.waits import Waits
 
@@ -59,7 +59,11 @@ class ControlOrder:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Temporal took the request."""
+    """Temporal took the request. What came of it is what Temporal says of the run afterwards."""
+
+    status: RunStatus | None = None
+    """How the run stands now, where Temporal said so."""
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,13 @@ class NoTemporal:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The control was carried out."""
+    """Temporal took the request; `status` tells whether anything has come of it yet."""
 
     run: RunLine
     action_id: str
     closed_waits: int
+    status: str
+    """`requested` until Temporal says that the run has ended, and how; of a signal: `taken`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +141,43 @@ class RunControls:
                 await self._note(run, order, {"refused": reason.value, "of": action_id})
                 return _refused(run, order.control, reason, detail)
             case Taken():
-                closed = await self._follow(run, order.control)
-                return Done(run, action_id, closed)
+                await self._note(run, order, {"taken": True, "of": action_id})
+                if order.control is Control.SIGNAL:
+                    return Done(run, action_id, 0, "taken")
+                closed = await self._follow(run, order.control, answer)
+                ended = _has_ended(answer.status)
+                status = answer.status.value if answer.status and ended else "requested"
+                return Done(run, action_id, closed, status)
             case _:
                 assert_never(answer)
 
-    async def _follow(self, run: RunLine, control: Control) -> int:
-        """Let the projection follow; how many waits were closed."""
-        status = _STATUS_AFTER.get(control)
-        if status is None:
-            return 0
+    async def _follow(self, run: RunLine, control: Control, answer: Taken) -> int:
+        """Write down what was requested and, when the run has ended, that it has.
+
+        The waits of a run that goes on are its own: it may take its time over a cancellation, or
+        ignore it. Returns how many waits were closed.
+        """
         target = {
             "tenant": run.tenant,
             "workflow_id": run.workflow_id,
             "run_id": run.run_id,
-            "status": status.value,
+            "control": control.value,
         }
+        open_waits: list[str] = []
         async with self._database.transaction(tenant=run.tenant) as connection:
             await connection.execute(PLAN_ANEW)
-            await connection.execute(FOLLOW_CONTROL, target)
-            cursor = await connection.execute(OPEN_WAITS_OF_RUN, target)
-            open_waits = [row[0] for row in await cursor.fetchall()]
-        closings = [Closing(run.tenant, wait_id, Disposition.CANCELLED) for wait_id in open_waits]
+            await connection.execute(NOTE_REQUESTED_CONTROL, target)
+            if answer.status is not None and _has_ended(answer.status):
+                end = {"status": answer.status.value, "closed_at": answer.closed_at}
+                await connection.execute(FOLLOW_END, target | end)
+                if answer.status is not RunStatus.CONTINUED_AS_NEW:
+                    cursor = await connection.execute(OPEN_WAITS_OF_RUN, target)
+                    open_waits = [row[0] for row in await cursor.fetchall()]
+        detail = None if answer.status is None else f"the run is {answer.status.value}"
+        closings = [
+            Closing(run.tenant, wait_id, reason=Reason.RUN_CLOSED, detail=detail)
+            for wait_id in open_waits
+        ]
         if closings:
             await self._waits.close(closings)
         return len(closings)
@@ -175,10 +196,10 @@ class RunControls:
             return await record_action(connection, action)
 
 
-_STATUS_AFTER: Final = {
-    Control.CANCEL: RunStatus.CANCELED,
-    Control.TERMINATE: RunStatus.TERMINATED,
-}
+def _has_ended(status: RunStatus | None) -> bool:
+    return status not in {None, RunStatus.RUNNING, RunStatus.NOT_FOUND}
+
+
 _ADVICE: Final = {
     Reason.RUN_CLOSED: "The run has ended; if it was continued as new, ask for its newest run.",
     Reason.RUN_NOT_FOUND: "Temporal does not know the run (any more): check the namespace.",

@@ -18,7 +18,6 @@ class RunStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
-    """Without a time of closing: Temporal took the request, and the run has not ended yet."""
     TERMINATED = "terminated"
     TIMED_OUT = "timed_out"
     CONTINUED_AS_NEW = "continued_as_new"
@@ -50,6 +49,9 @@ class RunLine:
     closed_at: datetime | None
     updated_at: datetime
     open_waits: int
+    requested_control: str | None = None
+    """`cancel` or `terminate`: Temporal took the request; the status says what came of it."""
+    requested_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,8 @@ class RunQuery:
     workflow_id: str | None = None
     run_id: str | None = None
     status: str | None = None
+    requested: str | None = None
+    """A control that was requested of them, while they have not ended."""
     engine: str | None = None
     workflow_type: str | None = None
     origin: str | None = None

@@ -87,11 +87,22 @@ SET origin = 'continued', trigger_id = EXCLUDED.trigger_id, event_id = EXCLUDED.
 WHERE r.engine = 'temporal'
 """
 
-# After Temporal took the request; a finished state stays. Index: the primary key.
-FOLLOW_CONTROL: Final = """
-UPDATE workflow_runs SET status = %(status)s, updated_at = statement_timestamp()
+# After Temporal took the request: the status stays what Temporal says of the run.
+# Index: the primary key.
+NOTE_REQUESTED_CONTROL: Final = """
+UPDATE workflow_runs SET requested_control = %(control)s, requested_at = statement_timestamp()
 WHERE tenant_id = %(tenant)s AND workflow_id = %(workflow_id)s AND run_id = %(run_id)s
-  AND engine = 'temporal' AND closed_at IS NULL AND status = 'running'
+  AND engine = 'temporal' AND closed_at IS NULL
+"""
+
+# When Temporal said, right after the request, that the run has ended. A finished row is never
+# written over. Index: the primary key.
+FOLLOW_END: Final = """
+UPDATE workflow_runs
+SET status = %(status)s, closed_at = coalesce(%(closed_at)s, statement_timestamp()),
+    updated_at = statement_timestamp()
+WHERE tenant_id = %(tenant)s AND workflow_id = %(workflow_id)s AND run_id = %(run_id)s
+  AND engine = 'temporal' AND closed_at IS NULL
 """
 
 # The open waits of one run; those that named no run are its own when it is the workflow's newest.
@@ -105,7 +116,8 @@ WHERE tenant_id = %(tenant)s AND workflow_id = %(workflow_id)s AND status = 'wai
 _COLUMNS: Final = """
 r.tenant_id AS tenant, r.workflow_id, r.run_id, r.engine, r.status, r.origin, r.workflow_type,
 r.task_queue, r.trigger_id, r.event_id, r.parent_id AS parent_workflow_id, r.parent_run_id,
-r.first_run_id, r.started_at, r.closed_at, r.updated_at, w.open_waits
+r.first_run_id, r.started_at, r.closed_at, r.updated_at, r.requested_control, r.requested_at,
+w.open_waits
 """
 # Index: workflow_run_waits_by_workflow, for the lines shown.
 _WAITS: Final = """
@@ -132,6 +144,8 @@ WITH listed AS (
           AND (%(workflow_id)s::text IS NULL OR workflow_id = %(workflow_id)s)
           AND (%(run_id)s::text IS NULL OR run_id = %(run_id)s)
           AND (%(status)s::text IS NULL OR status = %(status)s)
+          AND (%(requested)s::text IS NULL
+               OR (requested_control = %(requested)s AND closed_at IS NULL))
           AND (%(engine)s::text IS NULL OR engine = %(engine)s)
           AND (%(workflow_type)s::text IS NULL OR workflow_type = %(workflow_type)s)
           AND (%(origin)s::text IS NULL OR origin = %(origin)s)
@@ -193,7 +207,7 @@ ORDER BY at DESC LIMIT %(limit)s
 ACTIONS_OF_RUNS: Final = """
 SELECT i.run_id, a.* FROM unnest(%(run_ids)s::text[]) AS i (run_id)
 CROSS JOIN LATERAL (
-    SELECT actor, action, reason, detail, at FROM workflow_operator_actions
+    SELECT action_id, actor, action, reason, detail, at FROM workflow_operator_actions
     WHERE tenant_id = %(tenant)s AND target_kind = 'run' AND target_id = i.run_id
     ORDER BY at DESC LIMIT %(limit)s
 ) AS a

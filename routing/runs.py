@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from psycopg.rows import dict_row, kwargs_row
 
+from routing.actions_shown import actions_on_launch, actions_on_waits
 from routing.database import Connection
 from routing.paging import Cursor, Page, page_of, parts_of, tenants_among
 from routing.run_records import RunLine, RunQuery
@@ -95,7 +96,9 @@ async def run_story(connection: Connection, run: RunLine) -> RunStory:
         }
         await cursor.execute(statement.encode(), parameters)
         found.append(await cursor.fetchall())
-    waits, events, actions = found
+    waits, events, noted = found
+    by_hand = await _by_hand(connection, run, waits, events)
+    actions = sorted([*with_ends(noted), *by_hand], key=lambda action: action["at"], reverse=True)
     moments = [*_of_run(run), *_of_waits(waits), *_of_events(events), *_of_actions(actions)]
     return RunStory(
         run=run,
@@ -106,6 +109,53 @@ async def run_story(connection: Connection, run: RunLine) -> RunStory:
     )
 
 
+async def _by_hand(
+    connection: Connection,
+    run: RunLine,
+    waits: Sequence[dict[str, Any]],
+    events: Sequence[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """What people did to the run's waits, their events and its launch."""
+    found = await actions_on_waits(
+        connection,
+        run.tenant,
+        [wait["wait_id"] for wait in waits],
+        [event["event_id"] for event in events],
+    )
+    if run.event_id is not None:
+        launch = await actions_on_launch(connection, run.tenant, run.event_id, run.workflow_id)
+        found = (*found, *launch)
+    return [{**asdict(action), "state": None} for action in found]
+
+
+def with_ends(actions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each action once, with its `state`.
+
+    That is `asked` (no answer of Temporal's is recorded), `taken`, `refused`, or None of what
+    Temporal is not asked. What came of a control stands in a row of its own.
+    """
+    known = {action["action_id"] for action in actions}
+    ends = {
+        action["detail"]["of"]: action["detail"] for action in actions if action["detail"].get("of")
+    }
+    told = []
+    for action in actions:
+        if action["detail"].get("of") in known:
+            continue
+        detail = {**action["detail"], **ends.get(action["action_id"], {})}
+        detail.pop("of", None)
+        told.append({**action, "detail": detail, "state": _state_of(detail)})
+    return told
+
+
+def _state_of(detail: dict[str, Any]) -> str | None:
+    if detail.get("refused"):
+        return "refused"
+    if detail.get("taken"):
+        return "taken"
+    return "asked" if detail.get("asked") else None
+
+
 async def actions_of_runs(
     connection: Connection, tenant: str, run_ids: Sequence[str]
 ) -> Sequence[dict[str, Any]]:
@@ -113,7 +163,7 @@ async def actions_of_runs(
     cursor = connection.cursor(row_factory=dict_row)
     parameters = {"tenant": tenant, "run_ids": list(run_ids), "limit": SHOWN}
     await cursor.execute(ACTIONS_OF_RUNS, parameters)
-    return await cursor.fetchall()
+    return with_ends(await cursor.fetchall())
 
 
 def _of_run(run: RunLine) -> Iterator[Moment]:
@@ -143,7 +193,9 @@ def _of_events(events: Sequence[dict[str, Any]]) -> Iterator[Moment]:
 
 def _of_actions(actions: Sequence[dict[str, Any]]) -> Iterator[Moment]:
     for action in actions:
-        said = ": ".join(filter(None, (action["actor"], action["reason"])))
+        state = action.get("state")
+        how = f" ({action['detail'].get('refused') or state})" if state else ""
+        said = ": ".join(filter(None, (action["actor"], action["reason"]))) + how
         yield Moment(action["at"], action["action"], action["action_id"], said)
 
 

@@ -85,6 +85,8 @@ class TaskLine:
     """What the workflow said at the end of its wait."""
     reason: str | None
     """Why the wait ended, where its workflow did not say so."""
+    times_out_at: datetime | None = None
+    """When the workflow itself gives up; `expires_at` is some time later."""
 
     @property
     def status(self) -> TaskStatus:

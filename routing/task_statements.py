@@ -36,7 +36,7 @@ t.tenant_id AS tenant, t.task_id, t.title, t.form, t.assignees, t.due_at, t.crea
 t.claimed_by, t.claimed_at, t.completed_by, t.completed_at, t.completed_event_id AS event_id,
 w.workflow_id, w.run_id,
 w.status = 'waiting' AND (w.expires_at IS NULL OR w.expires_at > statement_timestamp()) AS waiting,
-w.expires_at, w.closed_at, w.disposition, w.reason
+w.expires_at, w.times_out_at, w.closed_at, w.disposition, w.reason
 """
 
 # Tasks, held until the transaction ends: whoever acts on them comes after. Index: the primary key.

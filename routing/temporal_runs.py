@@ -33,6 +33,7 @@ from routing.signalling import Delivered, Refused, TryAgain
 from routing.temporal import IDENTITY, classify, json_payload, unencoded
 from routing.temporal_status import run_state, run_status
 
+_AFTER_CANCELLING: Final = {None, RunStatus.RUNNING, RunStatus.CANCELED}
 _CLOSING: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
 
 
@@ -71,8 +72,8 @@ class TemporalRun:
             if order.control is Control.CANCEL and (ended := await self._ended(run)) is not None:
                 return _too_late(ended)
             await call(request, retry=False, timeout=self._timeout)
-            if order.control is Control.CANCEL:
-                return await self._cancelled(run)
+            if order.control is not Control.SIGNAL:
+                return await self._requested(run, order.control)
         except RPCError as error:
             return _not_taken(error)
         except RuntimeError as error:
@@ -120,13 +121,16 @@ class TemporalRun:
         status = run_status((await self._describe(run)).status)
         return None if status is RunStatus.RUNNING else status
 
-    async def _cancelled(self, run: RunKey) -> Taken | NotTaken:
-        """Whether the request came in time; the run may have ended just before it."""
+    async def _requested(self, run: RunKey, control: Control) -> Taken | NotTaken:
+        """How the run stands after the request; it may have ended just before it."""
         try:
-            ended = await self._ended(run)
+            info = await self._describe(run)
         except RPCError:
             return Taken()  # it was taken, and nobody can tell more now
-        return Taken() if ended in {None, RunStatus.CANCELED} else _too_late(ended)
+        status = run_status(info.status)
+        if control is Control.CANCEL and status not in _AFTER_CANCELLING:
+            return _too_late(status)
+        return Taken(status, _moment(info.close_time) if info.HasField("close_time") else None)
 
     async def _describe(self, run: RunKey) -> WorkflowExecutionInfo:
         request = DescribeWorkflowExecutionRequest(

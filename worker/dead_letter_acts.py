@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import structlog
@@ -79,8 +79,8 @@ async def requeue(
     Raises LetterUnusable, LettersUnavailable or what the database raises; then nothing is audited,
     for nothing was done.
     """
-    actions = [_action("requeue", letter, tenant, actor)]
-    async with _audited(database, actions) as (audit, [action_id]):
+    actions = [_action("requeue", letter, tenant, actor), *_on_event(letter, tenant, actor)]
+    async with _audited(database, actions) as (audit, [action_id, *_]):
         entry_id = await letters.requeue(letter.stream, letter.letter_id)
         if entry_id is None:
             audit.take_back()
@@ -146,6 +146,16 @@ async def _settle(
     except RoutingError as error:
         # The act itself is over: its line goes on saying that it was begun.
         log.warning("action.unfinished", actions=len(keys), error=str(error))
+
+
+def _on_event(letter: DeadLetter, tenant: str | None, actor: Actor) -> Sequence[OperatorAction]:
+    """The same act on the event that the entry brings, where that can be read."""
+    event_id = decode(letter.fields).event_id
+    if tenant is None or event_id is None:
+        return ()
+    action = _action("requeue", letter, tenant, actor)
+    detail = {**action.detail, "letter_id": letter.letter_id}
+    return (replace(action, target_kind="event", target_id=event_id, detail=detail),)
 
 
 def _action(action: str, letter: DeadLetter, tenant: str | None, actor: Actor) -> OperatorAction:

@@ -242,7 +242,8 @@ async def test_an_operator_requeues_what_was_poison_and_it_is_recorded(
     row = one_row(database_url, "SELECT outcome, entry_id FROM workflow_runtime_events")
     assert row == ("no_wait", requeued["entry_id"])
     audit = "SELECT action, tenant_id, target_id, detail ->> 'entry_id'"
-    assert one_row(database_url, f"{audit} FROM workflow_operator_actions") == (
+    on_letter = f"{audit} FROM workflow_operator_actions WHERE target_kind = 'dead_letter'"
+    assert one_row(database_url, on_letter) == (
         "requeue",
         listed["tenant"],
         listed["letter"],

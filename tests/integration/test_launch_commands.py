@@ -13,10 +13,13 @@ from temporalio.client import Client
 from typer.testing import CliRunner, Result
 
 from routing.database import DatabaseLimits, open_database
+from routing.matching import Matcher, Matching
+from routing.triggers import apply_triggers
 from routing.waits import Waits
-from tests.builders import a_wait
+from tests.builders import a_wait, incoming
 from tests.conftest import TemporalTarget
-from tests.rows import one_row
+from tests.integration.launches import a_trigger
+from tests.rows import execute, one_row
 from worker.cli.application import everything
 from worker.cli.failures import CommandFailed
 
@@ -111,7 +114,11 @@ def test_a_run_is_listed_shown_cancelled_and_refused_what_it_cannot_do(
     assert isinstance(refused.exception, CommandFailed)
     assert "WORKFLOW_TEMPORAL_ACTION_UNSUPPORTED" in str(refused.exception)
     assert cancelled.exit_code == 0, cancelled.output
-    assert one_row(database_url, "SELECT status FROM workflow_runs") == ("canceled",)
+    assert "cancel of run" in cancelled.output
+    assert "is requested" in cancelled.output
+    stands = one_row(database_url, "SELECT status, requested_control FROM workflow_runs")
+    assert stands == ("running", "cancel")
+    assert "running (cancel requested)" in pointsman("runs", "list").output
 
 
 def test_rules_are_checked_against_what_is_awaited(pointsman: Run, database_url: str) -> None:
@@ -138,3 +145,39 @@ async def _a_run(database_url: str, temporal: TemporalTarget) -> str:
     async with open_database(database_url, DatabaseLimits(connections=2)) as database:
         await Waits(database).register([a_wait(key="7", workflow_id=handle.id, run_id=run_id)])
     return run_id
+
+
+async def _a_dead_launch(database_url: str) -> None:
+    async with open_database(database_url, DatabaseLimits()) as database:
+        await apply_triggers(database, [a_trigger("onboarding")], actor="test")
+        matcher = Matcher(database, Matching(owner="test"))
+        await matcher.record([incoming(name="CLIENT_CREATED", event_id="d-1")])
+
+
+def test_dead_launches_are_listed_counted_and_tried_again(
+    pointsman: Run, database_url: str
+) -> None:
+    asyncio.run(_a_dead_launch(database_url))
+    execute(
+        database_url,
+        "UPDATE workflow_event_launches SET status = 'dead', reason = 'invalid_target'",
+    )
+
+    [listed] = lines(pointsman("launches", "list", "--status", "dead", "--json"))
+    [counted] = lines(pointsman("launches", "count", "--json"))
+    unnamed = pointsman("launches", "retry", "--why", "the queue exists now")
+    [retried] = lines(
+        pointsman("launches", "retry", "--event", "d-1", "--why", "it exists now", "--json")
+    )
+    none = pointsman("launches", "retry", "--reason", "invalid_target", "--why", "again")
+
+    assert (listed["event_id"], listed["trigger_id"]) == ("d-1", "onboarding")
+    assert (counted["status"], counted["reason"], counted["count"]) == (
+        "dead",
+        "invalid_target",
+        1,
+    )
+    assert unnamed.exit_code == 2
+    assert retried["event_id"] == "d-1"
+    assert "0 dead launches are tried again" in none.output
+    assert one_row(database_url, "SELECT status FROM workflow_event_launches") == ("pending",)

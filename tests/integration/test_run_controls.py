@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 
 from routing.database import Database, DatabaseLimits, open_database
@@ -82,7 +82,7 @@ def standing(database_url: str) -> tuple[object, ...]:
 UNTOUCHED: Final = ("running", "waiting", None)
 
 
-async def test_cancelling_asks_temporal_then_the_projection_follows(
+async def test_cancelling_is_requested_and_leaves_the_run_and_its_waits_alone(
     api: Api, client: Client, temporal: TemporalTarget, database_url: str
 ) -> None:
     handle = await a_run(api, client, temporal)
@@ -90,8 +90,13 @@ async def test_cancelling_asks_temporal_then_the_projection_follows(
 
     answered = await ask(operator, handle.first_execution_run_id, "cancel")
 
-    assert (answered.status_code, answered.json()["closed_waits"]) == (200, 1)
-    assert standing(database_url) == ("canceled", "closed", "cancelled")
+    assert (answered.status_code, answered.json()["closed_waits"]) == (200, 0)
+    assert answered.json()["status"] == "requested"
+    assert standing(database_url) == UNTOUCHED
+    [run] = (await operator.get("/v1/runs?status=running&requested=cancel")).json()["runs"]
+    assert (run["requested_control"], run["closed_at"]) == ("cancel", None)
+    shown = (await operator.get(f"/v1/runs/{handle.first_execution_run_id}")).json()
+    assert [(act["actor"], act["state"]) for act in shown["actions"]] == [("token:Dana", "taken")]
     history = await handle.fetch_history()
     asked = [
         event.workflow_execution_cancel_requested_event_attributes.cause
@@ -100,7 +105,8 @@ async def test_cancelling_asks_temporal_then_the_projection_follows(
     ]
     assert asked == ["no longer needed"]
     audited = one_row(
-        database_url, "SELECT actor, action, target_id, reason FROM workflow_operator_actions"
+        database_url,
+        "SELECT DISTINCT actor, action, target_id, reason FROM workflow_operator_actions",
     )
     assert audited == (
         "token:Dana",
@@ -108,6 +114,27 @@ async def test_cancelling_asks_temporal_then_the_projection_follows(
         handle.first_execution_run_id,
         "no longer needed",
     )
+
+
+async def test_a_cancelled_run_is_canceled_once_temporal_says_so(
+    api: Api, client: Client, temporal: TemporalTarget, database_url: str
+) -> None:
+    handle = await a_run(api, client, temporal)
+    operator = await api.caller(Scope.OPERATE)
+    run_id = handle.first_execution_run_id
+
+    await ask(operator, run_id, "cancel")
+    async with Worker(client, task_queue=temporal.task_queue, workflows=[Collector]):
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    reconciler = RunReconciler(api.database, TemporalRun(client), grace=timedelta(0))
+    async for _ in reconciler.walk():
+        pass
+
+    [run] = (await operator.get("/v1/runs?status=canceled")).json()["runs"]
+    assert run["closed_at"] is not None
+    assert run["requested_control"] == "cancel"
+    assert (await operator.get("/v1/runs?requested=cancel")).json()["runs"] == []
 
 
 async def test_a_refused_cancel_says_why_and_changes_nothing(
@@ -315,7 +342,12 @@ async def test_terminating_ends_the_run_and_needs_an_administrator(
     taken = await ask(admin, run_id, "terminate")
 
     assert (refused.status_code, taken.status_code) == (403, 200)
-    assert standing(database_url) == ("terminated", "closed", "cancelled")
+    assert taken.json()["status"] == "terminated"
+    assert standing(database_url) == ("terminated", "closed", None)
+    assert one_row(database_url, "SELECT reason, detail FROM workflow_run_waits") == (
+        "run_closed",
+        "the run is terminated",
+    )
     description = await handle.describe()
     assert description.close_time is not None
 

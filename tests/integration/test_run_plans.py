@@ -11,7 +11,8 @@ import pytest
 
 from routing.run_statements import (
     ACTIONS_OF_RUNS,
-    FOLLOW_CONTROL,
+    FOLLOW_END,
+    NOTE_REQUESTED_CONTROL,
     OPEN_RUNS,
     PAGE_OF_RUNS,
     PROJECT_REGISTERED,
@@ -60,11 +61,15 @@ def test_writing_runs_goes_by_their_key(connection: psycopg.Connection[Any]) -> 
     seen = keys | texts("statuses", "workflow_types", "task_queues", "parents", "parent_runs")
     seen |= texts("first_runs") | {"grace": timedelta(0)}
     seen |= {name: [datetime.now(UTC)] * 5 for name in ("starts", "ends")}
-    one = {"tenant": "acme", "workflow_id": "w-1", "run_id": "run-1", "status": "canceled"}
+    one = {"tenant": "acme", "workflow_id": "w-1", "run_id": "run-1"}
+    end = {"status": "canceled", "closed_at": datetime.now(UTC), "control": "cancel"}
 
     registering = scans(connection, PROJECT_REGISTERED, keys, "force_custom_plan")
     reconciling = scans(connection, RECONCILE_RUNS, seen, "force_custom_plan")
-    following = scans(connection, FOLLOW_CONTROL, one, "force_custom_plan")
+    following = [
+        *scans(connection, NOTE_REQUESTED_CONTROL, one | end, "force_custom_plan"),
+        *scans(connection, FOLLOW_END, one | end, "force_custom_plan"),
+    ]
 
     assert registering == []
     assert all("run_id = " in scan.condition for scan in (*reconciling, *following))
@@ -81,7 +86,7 @@ def test_the_reconciler_walks_the_open_runs_alone(connection: psycopg.Connection
 def test_a_page_of_runs_is_read_along_the_list_and_one_run_by_its_id(
     connection: psycopg.Connection[Any],
 ) -> None:
-    filters = ["workflow_id", "run_id", "status", "engine", "workflow_type", "origin"]
+    filters = ["workflow_id", "run_id", "status", "requested", "engine", "workflow_type", "origin"]
     filters += ["trigger_id", "event_id", "key", "since", "until"]
     cursor = {
         "tenants": ["acme"],

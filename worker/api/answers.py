@@ -141,6 +141,19 @@ class Summary(_Answer):
     states: list[StateCountShown] = Field(description="An event may be in several states.")
 
 
+class ActionShown(_Answer):
+    """Something that somebody did by hand."""
+
+    action_id: str
+    actor: str
+    action: str
+    target_kind: str
+    target_id: str
+    reason: str | None
+    detail: dict[str, Any]
+    at: datetime
+
+
 class Story(_Answer):
     """The whole story of one event or rejected entry."""
 
@@ -150,6 +163,7 @@ class Story(_Answer):
     deliveries: list[dict[str, Any]]
     launches: list[dict[str, Any]]
     rejected: list[dict[str, Any]]
+    actions: list[ActionShown]
     stages: list[dict[str, Any]] = Field(description="Seconds spent on each stage of the way.")
 
 
@@ -218,6 +232,7 @@ class WaitStory(_Answer):
 
     wait: WaitShown
     deliveries: list[DeliveryShown]
+    actions: list[ActionShown] = Field(description="What people did to it by hand, newest first.")
 
 
 class WaitClosed(_Answer):

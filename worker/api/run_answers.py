@@ -32,6 +32,10 @@ class RunShown(_Answer):
     closed_at: datetime | None
     updated_at: datetime
     open_waits: int
+    requested_control: str | None = Field(
+        description="`cancel` or `terminate`: Temporal took the request."
+    )
+    requested_at: datetime | None
 
 
 class RunPage(_Answer):
@@ -61,11 +65,14 @@ class RunStoryShown(_Answer):
 
 
 class ControlShown(_Answer):
-    """What was asked of a run, and taken."""
+    """What was asked of a run, and taken by Temporal."""
 
     tenant: str
     run_id: str
     workflow_id: str
     action: str
     closed_waits: int
+    status: str = Field(
+        description="`requested` until Temporal says how the run ended; of a signal `taken`."
+    )
     action_id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -58,6 +58,10 @@ class RunFilters(BaseModel):
     workflow_id: Text | None = None
     run_id: Text | None = None
     status: RunStatus | None = None
+    requested: Annotated[
+        Literal["cancel", "terminate"] | None,
+        Field(description="Of which this was requested, and which have not ended yet."),
+    ] = None
     engine: Text | None = None
     workflow_type: Text | None = None
     origin: Text | None = None
@@ -73,6 +77,7 @@ class RunFilters(BaseModel):
             workflow_id=self.workflow_id,
             run_id=self.run_id,
             status=None if self.status is None else self.status.value,
+            requested=self.requested,
             engine=self.engine,
             workflow_type=self.workflow_type,
             origin=self.origin,
@@ -135,7 +140,7 @@ async def _control(
     run = await one_run(parts, caller, run_id, tenant)
     end = await parts.controls.carry_out(run, order)
     match end:
-        case Done(action_id=action_id, closed_waits=closed):
+        case Done(action_id=action_id, closed_waits=closed, status=status):
             if closed:
                 parts.sink.wake()
             return answer(
@@ -145,6 +150,7 @@ async def _control(
                     "workflow_id": run.workflow_id,
                     "action": order.control.value,
                     "closed_waits": closed,
+                    "status": status,
                     "action_id": action_id,
                 }
             )
@@ -164,7 +170,10 @@ async def cancel_run(
     body: ControlBody,
     wanted: Annotated[OneTenant, Query()],
 ) -> Response:
-    """Temporal first; when it takes the request the run shows as canceled, its waits are closed."""
+    """The run shows as running with the cancellation requested until Temporal says it has ended.
+
+    Its waits stay its own meanwhile: a workflow may tidy up, or ignore the request.
+    """
     order = ControlOrder(control=Control.CANCEL, actor=caller.actor, reason=body.reason)
     return await _control(parts, caller, run_id, wanted.tenant, order)
 

@@ -37,6 +37,7 @@ class TaskShown(_Answer):
     run_id: str | None
     waiting: bool = Field(description="Whether the workflow still waits; it may be served since.")
     expires_at: datetime | None
+    times_out_at: datetime | None
     closed_at: datetime | None
     disposition: str | None
     reason: str | None

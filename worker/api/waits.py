@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from ingress.entry import Malformed
 from ingress.payload import parse_payload
 from pointsman.contract import RegisterWait
+from routing.actions_shown import actions_on_waits
 from routing.audit_pages import (
     DeliveryQuery,
     WaitQuery,
@@ -138,7 +139,9 @@ async def show_wait(
         page = await page_of_deliveries(
             connection, [wait.tenant], DeliveryQuery(wait_id=wait_id), limit=DELIVERIES_SHOWN
         )
-    return answer({"wait": wait, "deliveries": page.lines})
+        events = [delivery.event_id for delivery in page.lines]
+        actions = await actions_on_waits(connection, wait.tenant, [wait_id], events)
+    return answer({"wait": wait, "deliveries": page.lines, "actions": actions})
 
 
 @router.delete(

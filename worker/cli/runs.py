@@ -119,7 +119,7 @@ def show_command(run_id: RunId, tenant: Tenant = None, as_json: AsJson = False) 
 
 @runs_app.command("cancel")
 def cancel_command(run_id: RunId, why: Why, tenant: Tenant = None) -> None:
-    """Ask a run to cancel; its waits are closed when Temporal takes the request."""
+    """Ask a run to cancel; it runs on, with its waits, until Temporal says that it has ended."""
     _control("cancel", run_id, tenant, why)
 
 
@@ -204,7 +204,18 @@ def _control(
 
     if isinstance(end, Refusal):
         raise CommandFailed(f"nothing was changed: {end.detail} ({end.code}). {end.hint}")
-    typer.echo(f"Temporal took it: {action} of run {run_id}; {end.closed_waits} waits were closed")
+    typer.echo(_told(action, run_id, end.status, end.closed_waits))
+
+
+def _told(action: str, run_id: str, status: str, closed_waits: int) -> str:
+    if status == "taken":
+        return f"Temporal took the signal to run {run_id}"
+    if status == "requested":
+        return (
+            f"Temporal took the request: {action} of run {run_id} is requested; it shows as "
+            "running, with its waits, until Temporal says that it has ended"
+        )
+    return f"Temporal took it: run {run_id} is {status}; {closed_waits} waits were closed"
 
 
 async def _one(database: Database, run_id: str, tenant: str | None) -> RunLine:
@@ -262,6 +273,12 @@ def _listed(tenant: str | None, query: RunQuery, limit: int | None) -> Sequence[
     return with_database(work)
 
 
+def _status(line: RunLine) -> str:
+    if line.requested_control is None or line.closed_at is not None:
+        return line.status
+    return f"{line.status} ({line.requested_control} requested)"
+
+
 def _row(line: RunLine) -> tuple[Cell, ...]:
     return (
         clock(line.started_at),
@@ -269,7 +286,7 @@ def _row(line: RunLine) -> tuple[Cell, ...]:
         line.workflow_id,
         line.run_id,
         line.workflow_type,
-        line.status,
+        _status(line),
         f"trigger {line.trigger_id}" if line.trigger_id else line.origin,
         line.open_waits,
         clock(line.closed_at),

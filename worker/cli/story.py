@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from routing.actions_shown import ActionLine
 from routing.audit_records import DeliveryRecord, EventRecord, EventStory, RejectedRecord
 from worker.cli.printing import Cell, clock, console, make_table, printable
 
@@ -36,9 +37,18 @@ def print_story(story: EventStory) -> None:
         rows = [(name, str(value)) for name, value in asdict(launch).items() if value is not None]
         screen.print(make_table(("launch", ""), rows))
         screen.print()
+    if story.actions:
+        headings = ("at", "who", "did by hand", "to", "why")
+        screen.print(make_table(headings, map(_action_row, story.actions)))
+        screen.print()
     for entry in story.rejected:
         screen.print(make_table(("entry", ""), _rejected_rows(entry)))
         screen.print()
+
+
+def _action_row(action: ActionLine) -> tuple[Cell, ...]:
+    to = action.detail.get("wait_id") or action.detail.get("trigger_id") or action.target_id
+    return clock(action.at), action.actor, action.action, str(to), action.reason
 
 
 def _event_rows(event: EventRecord) -> Sequence[tuple[Cell, Cell]]:

@@ -38,7 +38,7 @@ class _Signal(_Order):
 
 @router.post("/run/cancel")
 async def cancel_run(visit: Operating) -> Response:
-    """Temporal first; then the run shows as canceled."""
+    """The run shows as running, with the request, until Temporal says that it has ended."""
     wanted = _Order.model_validate(await form_fields(visit.request))
     return await _control(visit, wanted, _order(visit, Control.CANCEL, wanted))
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from fastapi import Response
 
+from routing.actions_shown import actions_on_launch, actions_on_waits
 from routing.audit_pages import (
     DeliveryQuery,
     EventQuery,
@@ -50,6 +51,16 @@ async def show_run(visit: Visiting, id: str = "", of: str | None = None) -> Resp
     run_ids = list(dict.fromkeys(named))
     async with visit.parts.reading([tenant]) as connection:
         actions = await actions_of_runs(connection, tenant, run_ids)
+        by_hand = await actions_on_waits(
+            connection,
+            tenant,
+            [wait.wait_id for wait in waits.lines],
+            [delivery.event_id for delivery in deliveries.lines],
+        )
+        for run in runs.lines:
+            if run.event_id is not None:
+                by_hand += await actions_on_launch(connection, tenant, run.event_id, id)
+                break  # the runs of a chain have one launch
     return page(
         "run.html",
         visit,
@@ -58,6 +69,7 @@ async def show_run(visit: Visiting, id: str = "", of: str | None = None) -> Resp
         run_id=run_ids[0] if run_ids else None,
         runs=runs.lines,
         actions=actions,
+        by_hand=by_hand,
         waits=waits.lines,
         open=[wait for wait in waits.lines if wait.status == "waiting"],
         deliveries=deliveries.lines,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from correlation.reason import Outcome
+from routing.actions_shown import ActionLine, handed_by, said_of
 from routing.audit_records import DeliveryRecord, EventRecord, EventStory, LaunchRecord
 from routing.explain_records import EventExplanation
 
@@ -85,8 +86,11 @@ def track_of(story: EventStory, explanation: EventExplanation | None) -> Track:
     if story.event is None:
         return Track(tuple(_rejected_stations(story)))
     event = story.event
-    stations = (_entry(event), _event(event), _key(event), _waits(event, story, explanation))
-    branches = [_branch(delivery, event.received_at) for delivery in story.deliveries]
+    stations = (_entry(event), _event(event), _key(event, story), _waits(event, story, explanation))
+    branches = [
+        _branch(delivery, event.received_at, handed_by(story.actions, delivery.wait_id))
+        for delivery in story.deliveries
+    ]
     branches.extend(_launch(launch) for launch in story.launches)
     return Track(stations, tuple(branches))
 
@@ -148,8 +152,12 @@ def _event(event: EventRecord) -> Station:
     return Station("event", event.name, "clear", text, facts=tuple(facts))
 
 
-def _key(event: EventRecord) -> Station:
+def _key(event: EventRecord, story: EventStory) -> Station:
     rules = Fact("rules", event.rules_version, True)
+    handed = next((each for each in story.actions if each.action == "bind"), None)
+    if not event.keys and handed is not None:
+        text = f"none was found; it was handed over {said_of(handed)}"
+        return Station("key", "No key needed", "clear", text, facts=(rules,))
     if not event.keys:
         why = event.detail or event.reason or "nothing that could be one was found"
         return Station("key", "No correlation key", "stop", why, facts=(rules,))
@@ -164,7 +172,11 @@ def _waits(event: EventRecord, story: EventStory, explanation: EventExplanation 
         return _never("waits", "Waits", "nothing is looked up without a key")
     if story.deliveries:
         late = sum(delivery.looked_back for delivery in story.deliveries)
-        text = f"{late} of them by looking back" if late else ""
+        bound = {each.detail.get("wait_id") for each in story.actions if each.action == "bind"}
+        by_hand = sum(delivery.wait_id in bound for delivery in story.deliveries)
+        counts = ((late, "by looking back"), (by_hand, "by hand"))
+        parts = [f"{count} of them {how}" for count, how in counts if count]
+        text = ", ".join(parts)
         return Station("waits", _count(len(story.deliveries), "wait") + " met", "clear", text)
     near = 0 if explanation is None else len(explanation.near_misses)
     text = "nobody waited for this name and key when it came"
@@ -173,21 +185,27 @@ def _waits(event: EventRecord, story: EventStory, explanation: EventExplanation 
     return Station("waits", "No open wait", "stop", text)
 
 
-def _branch(delivery: DeliveryRecord, received: datetime) -> Branch:
+def _branch(
+    delivery: DeliveryRecord, received: datetime, handed: ActionLine | None = None
+) -> Branch:
     return Branch(
         delivery.wait_id,
         delivery.workflow_id,
         delivery.run_id,
         delivery.correlation_key,
-        tuple(_branch_stations(delivery, received)),
+        tuple(_branch_stations(delivery, received, handed)),
     )
 
 
-def _branch_stations(delivery: DeliveryRecord, received: datetime) -> Iterator[Station]:
+def _branch_stations(
+    delivery: DeliveryRecord, received: datetime, handed: ActionLine | None
+) -> Iterator[Station]:
     how = "the wait looked back and took it" if delivery.looked_back else ""
-    yield Station(
-        "match", "Matched", "clear", how, delivery.created_at, delivery.created_at - received
-    )
+    title = "Matched"
+    if handed is not None:
+        title = "Handed over by hand" if handed.action == "bind" else "Matched by a replay"
+        how = said_of(handed)
+    yield Station("match", title, "clear", how, delivery.created_at, delivery.created_at - received)
     tries = _count(delivery.attempts, "try", "tries")
     why = ": ".join(filter(None, (delivery.reason, delivery.detail)))
     match delivery.status:

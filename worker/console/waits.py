@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict
 
+from routing.actions_shown import actions_on_waits
 from routing.audit_pages import (
     DeliveryQuery,
     WaitQuery,
@@ -79,8 +80,15 @@ async def show_wait(visit: Visiting, id: str = "", of: str | None = None) -> Res
         deliveries = await page_of_deliveries(
             connection, [wait.tenant], DeliveryQuery(wait_id=id), limit=DELIVERIES_SHOWN
         )
+        events = [delivery.event_id for delivery in deliveries.lines]
+        actions = await actions_on_waits(connection, wait.tenant, [id], events)
     return page(
-        "wait.html", visit, wait=wait, deliveries=deliveries.lines, more=deliveries.next is not None
+        "wait.html",
+        visit,
+        wait=wait,
+        deliveries=deliveries.lines,
+        more=deliveries.next is not None,
+        actions=actions,
     )
 
 
