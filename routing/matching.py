@@ -18,8 +18,9 @@ from typing import Any, Final, assert_never
 
 from correlation.reason import Outcome, Reason
 from correlation.resolution import Resolution, Resolved, Unresolved
-from routing.columns import identity_columns, rejected_columns
+from routing.columns import identity_columns, keys_of, rejected_columns
 from routing.database import Connection, Database
+from routing.fan_out import MOST, PORTION, hand_on
 from routing.faults import (
     DatabaseUnavailable,
     RecordRefused,
@@ -63,6 +64,10 @@ class Matching:
     """Postgres holds `max_locks_per_transaction x max_connections` locks in all."""
 
 
+class _TooManyDeliveries(Exception):
+    """More than one statement should insert, of several events: record fewer at a time."""
+
+
 class Matcher:
     """Records batches of events and rejected entries."""
 
@@ -87,7 +92,9 @@ class Matcher:
         """
         try:
             prepared = events if isinstance(events, PreparedEvents) else self.prepared(events)
-            recorded = [await self._record_part(part) for part in prepared.parts]
+            recorded = [
+                each for part in prepared.parts for each in await self._record_bounded(part)
+            ]
             if rejected:
                 async with self._database.transaction() as connection:
                     await connection.execute(RECORD_REJECTED, rejected_columns(rejected))
@@ -121,6 +128,15 @@ class Matcher:
         except RoutingError as error:
             raise failure from error
 
+    async def _record_bounded(self, part: Part) -> list[Recorded]:
+        """Record a part, in halves where it has too many deliveries for one statement."""
+        try:
+            return [await self._record_part(part)]
+        except _TooManyDeliveries:
+            middle = len(part.batch) // 2
+        halves = part_of(part.batch[:middle]), part_of(part.batch[middle:])
+        return [each for half in halves for each in await self._record_bounded(half)]
+
     async def _record_part(self, part: Part) -> Recorded:
         async with self._database.hot_transaction() as connection:
             if part.locks is not None:
@@ -145,14 +161,22 @@ class Matcher:
         batch, firsts, unique = part.batch, part.firsts, part.unique
         triggers = await look_up_triggers(connection, unique)
         leased_at = monotonic()
-        cursor = await connection.execute(MATCH_EVENTS, part.arrays | self._terms)
+        alone = len(unique) == 1
+        terms = self._terms | {"alone": alone, "portion": PORTION, "most": MOST}
+        cursor = await connection.execute(MATCH_EVENTS, part.arrays | terms)
         rows = await cursor.fetchall()
+        *_, too_many, cut = rows[0]
+        if too_many:
+            raise _TooManyDeliveries
+        more = 0
+        if cut and rows[0][0]:
+            more = await hand_on(connection, unique[0].event, list(keys_of(unique[0])))
         pending, considered = await record_launches(connection, triggers, unique)
-        left = rows[0][1] + pending
+        left = rows[0][1] + pending + more
         # Column 10, the lease, is this process' own or empty: then another delivers.
         deliveries = [_delivery(row, firsts, leased_at) for row in rows if row[10] is not None]
         if rows[0][0] == len(batch):
-            return Recorded(_as_new(unique, rows), deliveries, left, considered)
+            return Recorded(_as_new(unique, rows, more), deliveries, left, considered)
         known = await _known(connection, unique)
         events = await self._settle_known(connection, batch, firsts, known)
         return Recorded(events, deliveries, left, considered)
@@ -207,7 +231,7 @@ def _delivery(
     row: tuple[Any, ...], events: Mapping[Identity, IncomingEvent], leased_at: float
 ) -> Delivery:
     tenant, event_id, wait_id, workflow_id, signal_name, key, received, created = row[2:10]
-    position, follows = row[11:]
+    position, follows = row[11:13]
     event = events[tenant, event_id].event
     return Delivery(
         tenant=event.tenant,
@@ -231,11 +255,13 @@ def _delivery(
 _NO_WAIT: Final = RecordedEvent(Outcome.NO_WAIT, Reason.NO_OPEN_WAIT)
 
 
-def _as_new(batch: Sequence[IncomingEvent], rows: Sequence[tuple[Any, ...]]) -> list[RecordedEvent]:
-    """The ends of a batch in which every event was new."""
+def _as_new(
+    batch: Sequence[IncomingEvent], rows: Sequence[tuple[Any, ...]], more: int
+) -> list[RecordedEvent]:
+    """The ends of a batch in which every event was new; `more` were handed on, of a lone one."""
     waits = Counter((row[2], row[3]) for row in rows if row[2] is not None)
     # Most batches are noise, and all of their events end alike.
-    return [_new(each.resolution, waits[each.identity] if waits else 0) for each in batch]
+    return [_new(each.resolution, waits[each.identity] + more if waits else 0) for each in batch]
 
 
 def _new(resolution: Resolution, waits: int) -> RecordedEvent:

@@ -18,13 +18,13 @@ SELECT count(*) FROM (
 """
 
 # Matches a batch of events with the open waits of their keys and records all that came of it.
-# Index: workflow_run_waits_open, one probe per key; OFFSET 0 keeps the planner from turning the
-# probes into a scan of every open wait. An event that was recorded before (the primary key
-# refuses it) yields no row and no delivery: what it once matched was committed with it.
+# Index: workflow_run_waits_open, one probe per key, in the order of its waits. Of more waits than a
+# statement should take (`too_many`) a batch is not recorded at all, but for one event alone: the
+# rest of its waits is `cut`, for routing/fan_out.py. An event that was recorded before (the primary
+# key refuses it) yields no row and no delivery: what it once matched was committed with it.
 # A delivery is leased to the recording process (due_at in the future), unless that process does
-# not deliver, or the last pending one for the same workflow (index
-# workflow_event_deliveries_in_order) is not leased to it: then it waits in the table for its turn.
-# `follows` is the position of the pending delivery before it, which must go out first.
+# not deliver, or the last pending one of the workflow (index workflow_event_deliveries_in_order)
+# is not leased to it: then it waits in the table. `follows` is the position of that last one.
 MATCH_EVENTS: Final = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM unnest(
@@ -55,8 +55,12 @@ WITH incoming AS MATERIALIZED (
         WHERE tenant_id = p.tenant_id AND event_name = p.event_name
           AND correlation_key = p.correlation_key AND status = 'waiting'
           AND (expires_at IS NULL OR expires_at > statement_timestamp())
-        OFFSET 0
+        ORDER BY position LIMIT %(portion)s + 1
     ) AS w
+), size AS MATERIALIZED (
+    SELECT max(waits) > %(portion)s AS cut, NOT %(alone)s
+           AND (max(waits) > %(portion)s OR sum(waits) > %(most)s) IS TRUE AS too_many
+    FROM (SELECT count(*) AS waits FROM candidates GROUP BY ordinal, correlation_key) AS probed
 ), chosen AS MATERIALIZED (
     SELECT * FROM candidates WHERE cardinality = 'all' OR age = 1
 ), matches AS (
@@ -79,6 +83,7 @@ WITH incoming AS MATERIALIZED (
            CASE WHEN correlation_key IS NOT NULL
                 THEN statement_timestamp() + %(buffer_ttl)s::interval END
     FROM incoming LEFT JOIN matches USING (ordinal)
+    WHERE NOT (SELECT too_many FROM size)
     ORDER BY ordinal
     ON CONFLICT (tenant_id, event_id) DO NOTHING
     RETURNING tenant_id, event_id, received_at
@@ -115,10 +120,10 @@ SELECT (SELECT count(*) FROM inserted) AS recorded,
        d.tenant_id, d.event_id, d.wait_id, d.workflow_id, d.signal_name, d.correlation_key,
        i.received_at, d.created_at, d.lease_owner, d.position,
        greatest(placed.follows, lag(d.position) OVER (
-           PARTITION BY d.tenant_id, d.workflow_id ORDER BY d.position)) AS follows
+           PARTITION BY d.tenant_id, d.workflow_id ORDER BY d.position)) AS follows,
+       (SELECT too_many FROM size), (SELECT cut FROM size)
 FROM (SELECT 1) AS always
-LEFT JOIN (
-    delivered AS d JOIN inserted AS i USING (tenant_id, event_id)
+LEFT JOIN (delivered AS d JOIN inserted AS i USING (tenant_id, event_id)
     JOIN placed USING (tenant_id, event_id, wait_id)
 ) ON true
 ORDER BY d.position

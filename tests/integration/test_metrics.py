@@ -251,6 +251,7 @@ async def test_a_service_with_all_its_servers_is_ready_and_turning(shown: Shown)
         "consumer",
         "delivery",
         "launcher",
+        "leader",
         "observer",
         "reconciler",
         "retention",

@@ -81,7 +81,7 @@ NUMBERS: Final = range(1, 6)
 def matching() -> dict[str, Any]:
     batch = [incoming(an_event(event_id=f"new-{n}", key=f"key-{n}")) for n in NUMBERS]
     terms = {"owner": "me", "delivers": True, "lease": LEASE, "buffer_ttl": timedelta(days=7)}
-    return event_columns(batch) | terms
+    return event_columns(batch) | terms | {"alone": False, "portion": 2_000, "most": 20_000}
 
 
 def identities() -> dict[str, Any]:
