@@ -70,6 +70,12 @@ def following(namespace: str) -> str:
     return f"{FOLLOWING}/{namespace}"
 
 
+def namespace_of(duty: str) -> str | None:
+    """The namespace that a duty follows; None for any other duty."""
+    kind, _, namespace = duty.partition("/")
+    return namespace if kind == FOLLOWING else None
+
+
 class Lease:
     """One process' claim to one duty. Raises DatabaseUnavailable."""
 

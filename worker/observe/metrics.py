@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
@@ -156,6 +157,11 @@ class Metrics:
     def visibility(self, namespace: str, *, up: bool) -> None:
         """Whether the closings of a namespace can be followed."""
         self._visibility.labels(namespace).set(up)
+
+    def visibility_forgotten(self, namespace: str) -> None:
+        """Another process follows the namespace now, and tells how its visibility stands."""
+        with contextlib.suppress(KeyError):
+            self._visibility.remove(namespace)
 
     def stored(self, backlog: Backlog) -> None:
         """What stands in the database now."""

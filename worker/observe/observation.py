@@ -22,7 +22,7 @@ from routing.dispatch import Deliveries
 from routing.faults import RoutingError
 from routing.launcher import Launches
 from routing.launches import Starter
-from routing.maintenance.leadership import SWEEPING
+from routing.maintenance.leadership import SWEEPING, namespace_of
 from routing.signalling import Signaller
 from routing.wakeups import LISTENS
 from worker.cancelling import cancel
@@ -163,6 +163,9 @@ class Observation:
             loops = [self._sweeper, self._keeper] if duty == SWEEPING else [self._reconciler]
             for loop in loops:
                 loop.beat()
+            if (namespace := namespace_of(duty)) is not None:
+                self.visibility_stands(namespace, None)
+                self.metrics.visibility_forgotten(namespace)
 
     def visibility_stands(self, namespace: str, problem: str | None) -> None:
         """See `worker.following.Watch`; the process stays ready, for the slow walk goes on."""

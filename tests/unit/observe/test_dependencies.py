@@ -50,3 +50,19 @@ async def test_what_was_not_asked_for_long_is_not_ready_any_more() -> None:
 
     assert not state.ready
     assert state.detail == "last asked 1000 s ago: ready"
+
+
+async def test_a_note_stands_beside_how_a_server_stands_until_it_is_taken_back() -> None:
+    async def answers() -> None:
+        pass
+
+    dependencies = Dependencies({"temporal": answers}, period=timedelta(seconds=10))
+    await dependencies.check()
+
+    dependencies.note("temporal", "visibility of default: refused")
+    [noted] = dependencies.states()
+    dependencies.note("temporal", "")
+    [plain] = dependencies.states()
+
+    assert (noted.ready, noted.detail) == (True, "ready; visibility of default: refused")
+    assert plain.detail == "ready"
