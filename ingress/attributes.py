@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Final
 
 from correlation.reason import Reason
@@ -44,8 +44,18 @@ def context_from(value: str, field: str) -> str | None:
     return value
 
 
+def trace_from(value: object) -> str | None:
+    """A part of the W3C trace context; one that cannot be kept is ignored, as W3C has it."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return context_from(value, "trace context")
+    except Refusal:
+        return None
+
+
 def timestamp_from(value: str, field: str) -> datetime | None:
-    """Read an RFC 3339 time stamp as UTC; blank is absent.
+    """Read an RFC 3339 time stamp as UTC; blank is absent, and so is one at the calendar's ends.
 
     ISO 8601 spellings that say the same are let through (seconds or separators left out, digits
     below the microsecond, which are cut off). A leap second becomes the second before it.
@@ -56,11 +66,12 @@ def timestamp_from(value: str, field: str) -> datetime | None:
     moment = _moment(text)
     if moment is None:
         raise _bad_timestamp(field, value, "is not an RFC 3339 time stamp")
+    # Go's zero time, .NET's smallest and largest: no time was set. Whatever zone a reader shows the
+    # others in, they stay within the calendar's years.
+    if not 1 < moment.year < MAXYEAR:
+        return None
     if moment.tzinfo is None:
         raise _bad_timestamp(field, value, "has no UTC offset; RFC 3339 needs one, such as Z")
-    # Whatever time zone a reader shows it in, the moment stays within the calendar's years.
-    if not 1 < moment.year < 9999:
-        raise _bad_timestamp(field, value, "is outside the years 2 to 9998")
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 

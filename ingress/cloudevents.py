@@ -33,6 +33,7 @@ from ingress.attributes import (
     event_name_from,
     tenant_from,
     timestamp_from,
+    trace_from,
 )
 from ingress.native import Fields, shown_name, text_of
 from ingress.payload import BYTE_ORDER_MARK, read_payload
@@ -40,6 +41,7 @@ from ingress.refusal import Refusal, quoted
 
 STRUCTURED_FIELD: Final = b"cloudevent"
 BINARY_FIELDS: Final = frozenset({b"ce_specversion", b"ce_id", b"ce_source", b"ce_type"})
+TRACE_CONTEXT: Final = frozenset({"traceparent", "tracestate"})
 _PREFIX: Final = b"ce_"
 
 
@@ -75,7 +77,11 @@ def binary(fields: Fields) -> CloudEvent:
     attributes: dict[str, Any] = {}
     for field, value in fields.items():
         if field.startswith(_PREFIX) and value:
-            attributes[shown_name(field).removeprefix("ce_")] = text_of(fields, field)
+            name = shown_name(field).removeprefix("ce_")
+            if name in TRACE_CONTEXT:
+                attributes[name] = value.decode("utf-8", "replace")
+            else:
+                attributes[name] = text_of(fields, field)
     if b"content-type" in fields:
         attributes.setdefault("datacontenttype", text_of(fields, b"content-type"))
     return CloudEvent(attributes, text_of(fields, b"data") or None)
@@ -97,8 +103,8 @@ def read_cloudevent(cloudevent: CloudEvent) -> Event:
         occurred_at=timestamp_from(_text(attributes, "time"), "time"),
         context=EventContext(
             payload_schema_ref=context_from(_text(attributes, "dataschema"), "dataschema"),
-            traceparent=context_from(_text(attributes, "traceparent"), "traceparent"),
-            tracestate=context_from(_text(attributes, "tracestate"), "tracestate"),
+            traceparent=trace_from(attributes.get("traceparent")),
+            tracestate=trace_from(attributes.get("tracestate")),
         ),
     )
 

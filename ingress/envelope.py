@@ -19,6 +19,7 @@ from ingress.cloudevents import BINARY_FIELDS, STRUCTURED_FIELD
 from ingress.entry import Malformed, size_of
 from ingress.native import Fields
 from ingress.refusal import Refusal
+from ingress.spellings import in_quotes, without_quotes
 
 DEFAULT_MAX_BYTES: Final = 1024 * 1024
 
@@ -42,13 +43,29 @@ def decode(
         if size > max_bytes:
             detail = f"the entry is {size} bytes long; at most {max_bytes} are allowed"
             raise Refusal(Reason.ENTRY_TOO_LARGE, detail)
-        if fields.get(STRUCTURED_FIELD):
-            return cloudevents.read_cloudevent(cloudevents.structured(fields))
-        if _is_binary(fields):
-            return cloudevents.read_cloudevent(cloudevents.binary(fields))
-        return native.read_native(fields)
+        if fields.get(b"tenant", b"").startswith(b'"'):
+            fields = without_quotes(fields)
+        return _read(fields)
     except Refusal as refusal:
-        return _malformed(refusal, fields, readable=size <= max_bytes)
+        if size > max_bytes or not in_quotes(fields):
+            return _malformed(refusal, fields, readable=size <= max_bytes)
+        return _decoded_without_quotes(fields)
+
+
+def _decoded_without_quotes(fields: Fields) -> Event | Malformed:
+    plain = without_quotes(fields)
+    try:
+        return _read(plain)
+    except Refusal as refusal:
+        return _malformed(refusal, plain, readable=True)
+
+
+def _read(fields: Fields) -> Event:
+    if fields.get(STRUCTURED_FIELD):
+        return cloudevents.read_cloudevent(cloudevents.structured(fields))
+    if _is_binary(fields):
+        return cloudevents.read_cloudevent(cloudevents.binary(fields))
+    return native.read_native(fields)
 
 
 def raw_bytes(fields: Fields) -> bytes:
@@ -82,10 +99,13 @@ def _malformed(refusal: Refusal, fields: Fields, *, readable: bool) -> Malformed
 def _identity(fields: Fields, *, readable: bool) -> tuple[str | None, str | None, str | None]:
     if fields.get(STRUCTURED_FIELD):
         # Parsing a text that is refused for its size is just what the bound is to prevent.
-        cloudevent = _usable(cloudevents.structured, fields) if readable else None
+        whole = {STRUCTURED_FIELD: _as_utf8(fields[STRUCTURED_FIELD])}
+        cloudevent = _usable(cloudevents.structured, whole) if readable else None
         return _cloudevent_identity(cloudevent)
     if _is_binary(fields):
-        return _cloudevent_identity(_usable(cloudevents.binary, fields))
+        # One value that is not UTF-8 takes nothing from the others.
+        readable_ones = {name: value for name, value in fields.items() if _as_utf8(value) == value}
+        return _cloudevent_identity(_usable(cloudevents.binary, readable_ones))
     return (
         _usable(native.tenant, fields),
         _usable(native.event_id, fields),
@@ -96,7 +116,11 @@ def _identity(fields: Fields, *, readable: bool) -> tuple[str | None, str | None
 def _cloudevent_identity(
     cloudevent: cloudevents.CloudEvent | None,
 ) -> tuple[str | None, str | None, str | None]:
-    attributes = cloudevent.attributes if cloudevent else {}
+    attributes = {
+        name: value
+        for name, value in (cloudevent.attributes if cloudevent else {}).items()
+        if not (isinstance(value, str) and "\ufffd" in value)
+    }
     return (
         _usable(cloudevents.tenant, attributes),
         _usable(cloudevents.event_id, attributes),
@@ -112,6 +136,10 @@ def _usable(read: Callable[[Source], Read], source: Source) -> Read | None:
         return read(source)
     except Refusal:
         return None
+
+
+def _as_utf8(value: bytes) -> bytes:
+    return value.decode("utf-8", "replace").encode()
 
 
 def _written(value: bytes) -> str | dict[str, str]:

@@ -8,6 +8,7 @@ whose attributes stand in `ce-` headers. Each becomes the fields of a stream ent
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -23,6 +24,7 @@ from ingress.entry import Malformed
 from ingress.native import Fields
 from ingress.payload import BYTE_ORDER_MARK
 from ingress.refusal import Refusal
+from ingress.spellings import meant_by
 
 JSON: Final = "application/json"
 STRUCTURED: Final = "application/cloudevents+json"
@@ -46,6 +48,8 @@ NATIVE_TEXTS: Final = (
 )
 KEY_FIELD: Final = "workflow_correlation_key"
 _HEADER_PREFIX: Final = b"ce-"
+_QUOTED: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_QUOTED_PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 
 
 class Form(Enum):
@@ -147,13 +151,20 @@ def _with_tenant(fields: Fields, tenant: str) -> Fields:
 
 def _binary_fields(headers: Mapping[bytes, bytes], body: bytes) -> Fields:
     fields = {
-        b"ce_" + name.removeprefix(_HEADER_PREFIX): unquote_to_bytes(value)
+        b"ce_" + name.removeprefix(_HEADER_PREFIX): unquote_to_bytes(_without_quotes(value))
         for name, value in headers.items()
         if name.startswith(_HEADER_PREFIX)
     }
     if content_type := headers.get(b"content-type"):
         fields[b"content-type"] = content_type
     return {**fields, b"data": body}
+
+
+def _without_quotes(value: bytes) -> bytes:
+    """A header's value, whose double quotes are the header's own (RFC 9110, section 5.6.4)."""
+    if _QUOTED.fullmatch(value):
+        return _QUOTED_PAIR.sub(rb"\1", value[1:-1])
+    return value
 
 
 def _structured_batch(body: bytes) -> Posted:
@@ -188,6 +199,7 @@ def _native_item(element: Member) -> Item:
 
 def _native_fields(members: Mapping[str, Member]) -> Fields:
     """The fields of a native entry; of a payload the very text is kept. Raises `Refusal`."""
+    members = _respelt(members)
     fields: dict[bytes, bytes] = {}
     for name in NATIVE_TEXTS:
         if name in members and (text := _field_text(name, members[name].value)):
@@ -202,6 +214,18 @@ def _native_fields(members: Mapping[str, Member]) -> Fields:
         fields[b"payload_json"] = payload.text.encode()
     # An entry without a single field is none; what is said of this one names what is missing.
     return fields or {b"tenant": b""}
+
+
+def _respelt(members: Mapping[str, Member]) -> Mapping[str, Member]:
+    """Members such as `workflowCorrelationKey` under the contract's names, which go first."""
+    found = {
+        meant.decode(): member
+        for name, member in members.items()
+        if name != "payload"
+        and (meant := meant_by(name.encode("utf-8", "replace"))) is not None
+        and meant.decode() not in members
+    }
+    return {**members, **found} if found else members
 
 
 def _field_text(name: str, value: object) -> bytes:

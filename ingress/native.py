@@ -15,9 +15,11 @@ from ingress.attributes import (
     event_name_from,
     tenant_from,
     timestamp_from,
+    trace_from,
 )
 from ingress.payload import read_payload
 from ingress.refusal import Refusal
+from ingress.spellings import KNOWN, respelt
 
 Fields = Mapping[bytes, bytes]
 
@@ -32,8 +34,12 @@ _CONTEXT_FIELDS: Final = frozenset(
 def read_native(fields: Fields) -> Event:
     """Decode an entry of flat fields; an empty field is absent, an unknown one is ignored.
 
+    `payload`, and names such as `eventId`, are read as what they mean.
+
     Raises `Refusal`.
     """
+    if not KNOWN.issuperset(fields):
+        fields = respelt(fields)
     return Event(
         tenant(fields),
         event_id(fields),
@@ -106,9 +112,13 @@ def _context_of(fields: Fields) -> EventContext:
         from_state=_context(fields, b"from_state"),
         to_state=_context(fields, b"to_state"),
         payload_schema_ref=_context(fields, b"payload_schema_ref"),
-        traceparent=_context(fields, b"traceparent"),
-        tracestate=_context(fields, b"tracestate"),
+        traceparent=_trace(fields, b"traceparent"),
+        tracestate=_trace(fields, b"tracestate"),
     )
+
+
+def _trace(fields: Fields, name: bytes) -> str | None:
+    return trace_from(fields.get(name, b"").decode("utf-8", "replace"))
 
 
 def _context(fields: Fields, name: bytes) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from correlation.exact_writing import exact_json
 from correlation.reason import Reason
 
 LONGEST_QUOTE: Final = 80
@@ -27,5 +28,7 @@ class Refusal(Exception):
 
 def quoted(value: object) -> str:
     """A value as it may stand in a detail: printable ASCII only, shortened."""
-    text = ascii(value)
+    text = ascii(value if isinstance(value, str) else exact_json(value))
+    if not isinstance(value, str):
+        text = text[1:-1]
     return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 3]}..."

@@ -186,8 +186,6 @@ def test_time_stamps_are_read_as_utc(written: str, moment: datetime) -> None:
         ("yesterday", "RFC 3339"),
         ("1772359200", "RFC 3339"),
         ("2026-02-30T00:00:00Z", "RFC 3339"),
-        ("0001-01-01T00:00:00+14:00", "years"),
-        ("9999-12-31T23:59:59-14:00", "years"),
         ("x" * 500, "..."),
         ("\0", "x00"),
     ],
