@@ -21,6 +21,7 @@ from benchmarks import (
     noise,
     resume,
     starting,
+    streams,
     variety,
 )
 from benchmarks.figures import Results
@@ -29,7 +30,17 @@ from benchmarks.stage import Stage
 from routing.migrations import migrate
 from worker.embedded import embedded_servers
 
-PARTS = ("noise", "latency", "resume", "growth", "variety", "closings", "memory", "starting")
+PARTS = (
+    "noise",
+    "latency",
+    "resume",
+    "growth",
+    "variety",
+    "closings",
+    "streams",
+    "memory",
+    "starting",
+)
 RESULTS = Path(__file__).with_name("results.json")
 
 
@@ -73,6 +84,8 @@ async def measure(part: str, stage: Stage, client: Client, scale: Scale, results
             await growth.registering(stage, scale, results)
         case "closings":
             await closings.measure(stage, client, scale, results)
+        case "streams":
+            await streams.measure(client, scale, results)
         case "memory":
             await asyncio.to_thread(memory.measure, stage, scale, results)
         case "starting":

@@ -34,6 +34,8 @@ class Scale:
     """Open waits, and as many open runs, while others close."""
     closings_a_second: int
     closings_seconds: int
+    stream_events: int
+    """Events that one run takes of one stream."""
 
 
 QUICK: Final = Scale(
@@ -56,6 +58,7 @@ QUICK: Final = Scale(
     closings_waits=50_000,
     closings_a_second=100,
     closings_seconds=10,
+    stream_events=500,
 )
 
 STANDARD: Final = Scale(
@@ -78,6 +81,7 @@ STANDARD: Final = Scale(
     closings_waits=1_000_000,
     closings_a_second=100,
     closings_seconds=40,
+    stream_events=2000,
 )
 
 FULL: Final = Scale(
@@ -100,6 +104,7 @@ FULL: Final = Scale(
     closings_waits=1_000_000,
     closings_a_second=100,
     closings_seconds=120,
+    stream_events=5000,
 )
 
 SCALES: Final = {scale.name: scale for scale in (QUICK, STANDARD, FULL)}
