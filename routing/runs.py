@@ -15,6 +15,7 @@ from psycopg.rows import dict_row, kwargs_row
 
 from routing.actions_shown import actions_on_launch, actions_on_waits
 from routing.database import Connection
+from routing.failing_task import FailingTask
 from routing.paging import Cursor, Page, page_of, parts_of, tenants_among
 from routing.run_records import RunLine, RunQuery
 from routing.run_statements import (
@@ -52,6 +53,8 @@ class RunStory:
     events: Sequence[dict[str, Any]]
     actions: Sequence[dict[str, Any]]
     timeline: Sequence[Moment]
+    failing_task: FailingTask | None = None
+    """What its workflow task fails with, where Temporal was asked."""
 
 
 async def page_of_runs(

@@ -247,4 +247,5 @@ def _api(
         ground.schemas,
         ground.observation.waits(Waits(ground.database)),
         temporal.runs,
+        temporal.tasks,
     )

@@ -15,6 +15,7 @@ from routing.launcher import Launcher, LaunchLimits
 from routing.temporal import TemporalSignaller
 from routing.temporal_runs import TemporalRun
 from routing.temporal_start import TemporalStarter
+from routing.temporal_tasks import TemporalTasks
 from worker.observe.dependencies import Check
 from worker.observe.temporal_check import temporal_check
 from worker.outgoing import Outgoing
@@ -36,6 +37,11 @@ class TemporalParts:
     def runs(self) -> TemporalRun:
         """Where runs are asked about, and controlled."""
         return TemporalRun(self.client, self.ground.settings.signal_timeout)
+
+    @cached_property
+    def tasks(self) -> TemporalTasks:
+        """Where it is asked why a run stands still."""
+        return TemporalTasks(self.client, self.ground.settings.signal_timeout)
 
     def check(self) -> Check:
         """Whether Temporal is there, for readiness."""

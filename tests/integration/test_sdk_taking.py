@@ -10,6 +10,8 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
+from routing.run_reconcile import RunKey
+from routing.temporal_tasks import TemporalTasks
 from tests.conftest import TemporalTarget
 from tests.integration.fake_service import FakeService, fake_service
 from tests.integration.sdk_workflows import WORKFLOWS, StreamOfEvents, Waiting
@@ -212,10 +214,15 @@ async def test_corrected_code_takes_the_event_that_the_code_before_failed_on(
         await service.signal(wait, "paid-1")
         failure = await failed_task(handle)
         told_before = list(service.closed)
+        run = RunKey("acme", handle.id, str(handle.first_execution_run_id))
+        shown = await TemporalTasks(client).failing_task(run)
 
     async with fake_service(client, queue, workflows=[corrected]) as service:
         result = await handle.result()
 
+    assert shown is not None
+    assert shown.message == f"KeyError: {failure}"
+    assert await TemporalTasks(client).failing_task(run) is None
     assert "amount" in failure
     assert told_before == []
     assert result == expected

@@ -14,6 +14,7 @@ from ingress.entry import StreamName
 from ingress.letter import DeadLetter
 from ingress.schemas import NO_SCHEMAS, PayloadSchemas
 from routing.database import Connection, Database
+from routing.failing_task import FailingTasks, NoneFailing
 from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
 from routing.run_controls import NoTemporal, RunControls, RunPort
 from routing.tasks import TaskDesk
@@ -92,6 +93,7 @@ class Parts:
     ledger: Ledger
     waits: WaitBook
     controls: RunControls
+    failing_tasks: FailingTasks
     tasks: TaskDesk
     sink: DeliverySink
     rules: Callable[[], Rules]
@@ -120,6 +122,7 @@ def make_parts(
     schemas: PayloadSchemas = NO_SCHEMAS,
     waits: WaitBook | None = None,
     runs: RunPort | None = None,
+    failing_tasks: FailingTasks | None = None,
 ) -> Parts:
     """The parts as the settings want them; without `runs` every control is refused."""
     return Parts(
@@ -128,6 +131,7 @@ def make_parts(
         ledger=ledger,
         waits=waits or Waits(database),
         controls=RunControls(database, runs or NoTemporal()),
+        failing_tasks=failing_tasks or NoneFailing(),
         tasks=TaskDesk(database, settings.buffer_ttl),
         sink=sink,
         rules=rules,

@@ -54,6 +54,13 @@ class MomentShown(_Answer):
     detail: str | None
 
 
+class FailingTaskShown(_Answer):
+    """A workflow task that fails, and is tried again."""
+
+    at: datetime
+    message: str
+
+
 class RunStoryShown(_Answer):
     """One run with what is recorded of it, at most a hundred of each."""
 
@@ -62,6 +69,9 @@ class RunStoryShown(_Answer):
     events: list[dict[str, Any]]
     actions: list[dict[str, Any]]
     timeline: list[MomentShown]
+    failing_task: FailingTaskShown | None = Field(
+        description="What the run's workflow task fails with; the run stands until that is mended."
+    )
 
 
 class ControlShown(_Answer):

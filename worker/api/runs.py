@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
@@ -9,8 +10,10 @@ from fastapi import Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from correlation.exact_writing import exact_json, json_fault
+from routing.failing_task import FailingTask
 from routing.run_controls import Control, ControlOrder, Done, Refusal
-from routing.run_records import RunLine, RunQuery, RunStatus
+from routing.run_reconcile import RunKey
+from routing.run_records import TEMPORAL, RunLine, RunQuery, RunStatus
 from routing.runs import find_runs, page_of_runs, run_story
 from worker.api.answers import ONE, READING, documented
 from worker.api.authentication import Administrator, Operator, PartsOf, Reader
@@ -131,7 +134,14 @@ async def show_run(
     """A run with its waits, the events that met them, what operators did, and all of it in time."""
     run = await one_run(parts, caller, run_id, wanted.tenant)
     async with parts.reading([run.tenant]) as connection:
-        return answer(await run_story(connection, run))
+        story = await run_story(connection, run)
+    return answer(replace(story, failing_task=await _failing(parts, run)))
+
+
+async def _failing(parts: Parts, run: RunLine) -> FailingTask | None:
+    if run.engine != TEMPORAL or run.closed_at is not None:
+        return None
+    return await parts.failing_tasks.failing_task(RunKey(run.tenant, run.workflow_id, run.run_id))
 
 
 async def _control(

@@ -17,7 +17,9 @@ from routing.audit_pages import (
 )
 from routing.explain_records import RunExplanation
 from routing.explain_run import explain_run
-from routing.run_records import RunQuery
+from routing.failing_task import FailingTask
+from routing.run_reconcile import RunKey
+from routing.run_records import TEMPORAL, RunLine, RunQuery
 from routing.runs import actions_of_runs, page_of_runs
 from worker.api.reading import the_one
 from worker.console.rendering import page
@@ -64,6 +66,7 @@ async def show_run(visit: Visiting, id: str = "", of: str | None = None) -> Resp
     return page(
         "run.html",
         visit,
+        failing=await _failing(visit, runs.lines[0] if runs.lines else None),
         workflow_id=id,
         tenant=tenant,
         run_id=run_ids[0] if run_ids else None,
@@ -77,6 +80,14 @@ async def show_run(visit: Visiting, id: str = "", of: str | None = None) -> Resp
         more=waits.next is not None or deliveries.next is not None,
         explanation=await _explanation(visit, id, tenant),
     )
+
+
+async def _failing(visit: Visit, newest: RunLine | None) -> FailingTask | None:
+    """Why the newest run stands still, in one call to Temporal."""
+    if newest is None or newest.engine != TEMPORAL or newest.closed_at is not None:
+        return None
+    key = RunKey(newest.tenant, newest.workflow_id, newest.run_id)
+    return await visit.parts.failing_tasks.failing_task(key)
 
 
 async def _explanation(visit: Visit, workflow_id: str, tenant: str) -> RunExplanation | None:
