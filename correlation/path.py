@@ -26,6 +26,8 @@ MAX_PATH_CHARACTERS: Final = 1000
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPE: Final = re.compile(r"\\(.?)")
 _PARSER_COLUMN: Final = re.compile(r"(?:col |at \d+:)(\d+)")
+_INDEX: Final = re.compile("[0-9]+")
+_RESERVED: Final = re.compile(r"\.(where|wherenot)(?![A-Za-z0-9_-])")
 _BRACKETED: Final = re.compile(r"[\[\]()*]")
 
 
@@ -77,8 +79,11 @@ class DerivationPath:
         return "$" + "".join(_spell(step) for step in self.steps)
 
 
-def compile_path(text: str, *, rule: str) -> DerivationPath:
-    """Compile a path, or raise `PathError`."""
+def compile_path(text: str, *, rule: str, stored: bool = False) -> DerivationPath:
+    """Compile a path, or raise `PathError`.
+
+    One that is `stored` was taken by the release that stored it, and goes on meaning the same.
+    """
     text = text.strip(TRIMMED)
     if not text:
         raise PathError("the path is blank")
@@ -86,8 +91,11 @@ def compile_path(text: str, *, rule: str) -> DerivationPath:
         raise PathError(f"the path is longer than {MAX_PATH_CHARACTERS} characters")
     if bad := _UNPRINTABLE.search(text):
         raise PathError(f"control character U+{ord(bad.group()):04X} in column {bad.start() + 1}")
-    steps = _jsonpath_steps(text) if text.startswith("$") else _dotted_steps(text)
-    return DerivationPath(rule, text, steps)
+    if text.startswith("$"):
+        return DerivationPath(rule, text, _jsonpath_steps(text))
+    if not stored:
+        check_spelling(text)
+    return DerivationPath(rule, text, _dotted_steps(text))
 
 
 def read_one(path: DerivationPath, payload: Mapping[str, Any]) -> object:
@@ -139,6 +147,34 @@ def _children(node: Any, step: Step) -> list[Any]:
     return []
 
 
+def check_spelling(text: str) -> None:
+    """Raise `PathError` for a path in another notation, with what to write instead."""
+    if text.startswith(("/", "#/")):
+        names = [name for name in text.lstrip("#").split("/") if name]
+        raise PathError(
+            f"a path that begins with '/' is a JSON Pointer, which is not read; write"
+            f" {_suggested(names)}, or $['{text}'] for a member of that name"
+        )
+    names = text.split(".")
+    if "" in names and any(names):
+        raise PathError(
+            f"a name between two dots, or before or after one, is empty; write"
+            f" {_suggested([name for name in names if name])}"
+        )
+    if number := next(filter(_INDEX.fullmatch, names), None):
+        in_quotes = "".join(f"['{name}']" for name in names)
+        raise PathError(
+            f"{number!r} could be an index or a name; write {_suggested(names)} for an element of"
+            f" an array, or ${in_quotes} for a member of that name"
+        )
+
+
+def _suggested(names: list[str]) -> str:
+    if not any(map(_INDEX.fullmatch, names)):
+        return ".".join(names) or "the members' names"
+    return "$" + "".join(f"[{n}]" if _INDEX.fullmatch(n) else f".{n}" for n in names)
+
+
 def _dotted_steps(text: str) -> tuple[Step, ...]:
     if bad := _BRACKETED.search(text):
         raise PathError(
@@ -174,6 +210,11 @@ def _parsed(text: str) -> JSONPath:
             warnings.simplefilter("ignore")
             return parse_jsonpath(text)
     except JSONPathError as error:
+        if found := _RESERVED.search(text):
+            raise PathError(
+                f"{found[1]!r} in column {found.start() + 2} is a word of JSONPath's own; a member"
+                f" of that name stands in quotes: ['{found[1]}'] instead of .{found[1]}"
+            ) from None
         raise PathError(
             f"not understood {_place(str(error), text)}; a path is made of .member, ['member'], [0]"
             " and [*], where a name with other characters than ASCII letters, digits, '_' and '-'"

@@ -127,11 +127,11 @@ def checked(value: Any) -> Any:
 
 
 def path_of(text: object) -> DerivationPath:
-    """A path; raises Fault."""
+    """A path, in whatever spelling a stored definition may have it; raises Fault."""
     if not isinstance(text, str):
         raise Fault("a path must be a text; put it in quotes")
     try:
-        return compile_path(text, rule="trigger")
+        return compile_path(text, rule="trigger", stored=True)
     except PathError as error:
         raise Fault(f"{text!r:.200}: {error}") from None
 

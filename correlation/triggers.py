@@ -17,7 +17,7 @@ from pointsman.contract import MAX_EVENT_NAME_BYTES, MAX_TENANT_BYTES
 
 from .event import EventName, JsonScalar, TenantId
 from .exact_number import OutsizeNumber
-from .path import DerivationPath
+from .path import DerivationPath, PathError, check_spelling
 from .trigger_input import (
     MAX_MEMBERS,
     Fault,
@@ -141,7 +141,7 @@ def compile_trigger(
         enabled=read.flag("enabled", default=True),
     )
     if not stored:
-        faults += _unstorable(trigger)
+        faults += [*_unstorable(trigger), *_misspelt(trigger)]
     if faults:
         raise TriggersError(faults)
     return trigger
@@ -231,6 +231,20 @@ def _condition(member: str, value: Any) -> Condition:
         if not isinstance(checked(one), str | int | float | Decimal | OutsizeNumber | None):
             raise Fault("compares with texts, numbers, true, false and null only")
     return Condition(path_of(member), tuple(accepted))
+
+
+def _misspelt(trigger: Trigger) -> Iterator[str]:
+    """Paths in a notation that is not read."""
+    definition = input_definition(trigger.input)
+    members = definition if isinstance(definition, dict) else {}
+    paths = {f"input.{name:.200}": source.get("path") for name, source in members.items()}
+    paths |= {f"where.{each.path.text:.200}": each.path.text for each in trigger.where}
+    for place, path in paths.items():
+        if isinstance(path, str) and not path.startswith("$"):
+            try:
+                check_spelling(path)
+            except PathError as error:
+                yield f"{place}: {error}"
 
 
 def _is_outsize(value: Any) -> bool:

@@ -23,7 +23,7 @@ ELSEWHERE = {
     "sdk/pointsman/domain_event.py": "the publisher's writer, which names the place of a fault",
     "sdk/pointsman/human_tasks.py": "runs in the workflow's sandbox, without the correlation extra",
     "sdk/pointsman/inbox.py": "runs in the workflow's sandbox, without the correlation extra",
-    "sdk/pointsman/typed_payload.py": "runs in the workflow's sandbox, on what its data converter read",
+    "sdk/pointsman/typed_payload.py": "in the workflow's sandbox, on decoded payloads",
     "sdk/pointsman/testing/handles.py": "payloads as a workflow's data converter decodes them",
     "sdk/pointsman/testing/rules.py": "files of rules: texts only",
     "worker/codec_settings.py": "reads the headers of a codec server: texts only",

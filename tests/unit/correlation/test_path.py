@@ -29,8 +29,6 @@ def compiled(text: str) -> DerivationPath:
         ("ticketId", ("ticketId",)),
         ("ticket.id", ("ticket", "id")),
         (" ticket.id\n", ("ticket", "id")),
-        (".ticket..id.", ("ticket", "id")),
-        ("lines.0.id", ("lines", "0", "id")),
         ("größe.@id", ("größe", "@id")),
         ("a b.c-d", ("a b", "c-d")),
     ],
@@ -67,6 +65,16 @@ def test_a_jsonpath_compiles_to_plain_steps(text: str, steps: tuple[object, ...]
         ("", "blank"),
         (" \u00a0\ufeff", "blank"),
         ("...", "names no member"),
+        ("a..b", "write a.b"),
+        (".a", "write a"),
+        ("a.", "write a"),
+        ("/invoice/id", "write invoice.id, or $['/invoice/id']"),
+        ("#/invoice/id", "write invoice.id"),
+        ("/lines/0/id", "write $.lines[0].id"),
+        ("items.0.id", "write $.items[0].id for an element of an array, or $['items']['0']['id']"),
+        ("items.0", "write $.items[0]"),
+        ("$.where", "in quotes: ['where']"),
+        ("$.a.where[0]", "'where' in column 5"),
         ("$", "the whole payload"),
         ("$..id", "search in all depths"),
         ("$.a..id", "search in all depths"),
@@ -147,7 +155,15 @@ def test_a_path_reads_what_stands_there() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["missing", "invoice.missing", "lines.id", "lines.0", "text.0", "$.text[0]", "$.lines[9]"],
+    [
+        "missing",
+        "invoice.missing",
+        "lines.id",
+        "$['lines']['0']",
+        "$['text']['0']",
+        "$.text[0]",
+        "$.lines[9]",
+    ],
 )
 def test_a_path_that_leads_nowhere_reads_nothing(text: str) -> None:
     payload = {"invoice": {}, "lines": [{"id": 1}], "text": "abc"}
@@ -189,3 +205,22 @@ def test_a_compiled_path_reads_what_jsonpath_reads(text: str, payload: dict[str,
     assert reached[0] == [found.value for found in parse(f"${text}").find(payload)]
     if not path.branches:
         assert reached[0] == [value for value in [read_one(path, payload)] if value is not ABSENT]
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        (".ticket..id.", ("ticket", "id")),
+        ("lines.0.id", ("lines", "0", "id")),
+        ("/a/b", ("/a/b",)),
+    ],
+)
+def test_a_path_that_was_stored_goes_on_meaning_the_same(
+    text: str, steps: tuple[object, ...]
+) -> None:
+    assert compile_path(text, rule="trigger", stored=True).steps == steps
+
+
+@pytest.mark.parametrize("text", ["$['where']", "$['items']['0']['id']", "$['/a/b']"])
+def test_what_a_refusal_says_to_write_can_be_written(text: str) -> None:
+    assert compiled(text).text == text

@@ -249,3 +249,26 @@ def test_a_condition_on_the_whole_payload_is_refused() -> None:
     [fault] = faults({**GOOD, "where": {"$": 1}})
 
     assert fault.startswith("where.$: ")
+
+
+@pytest.mark.parametrize("path", ["items.0.id", "a..b", "/a/b"])
+def test_a_path_in_another_notation_is_refused_anew_and_goes_on_where_it_is_stored(
+    path: str,
+) -> None:
+    definition = {
+        "tenant": "acme",
+        "event": "A",
+        "workflow": "W",
+        "task_queue": "q",
+        "input": {"id": {"path": path}},
+        "where": {path: 1},
+    }
+
+    with pytest.raises(TriggersError) as refused:
+        compile_trigger("t", definition)
+
+    assert [error.partition(":")[0] for error in refused.value.errors] == [
+        "input.id",
+        f"where.{path}",
+    ]
+    assert compile_trigger("t", definition, stored=True).where[0].path.text == path
