@@ -45,6 +45,7 @@ from worker.api.problems import (
 from worker.api.request_bodies import schemas
 from worker.api.shell import Shell
 from worker.api.signed_tokens import KeysUnavailable
+from worker.api.unpacking import Unpacking
 from worker.console.mounting import mount_console
 
 log = structlog.get_logger(__name__)
@@ -80,6 +81,7 @@ def create_app(parts: Parts, *further: APIRouter) -> FastAPI:
     app = bare_app(*further)
     app.state.parts = parts
     mount_console(app)
+    app.add_middleware(Unpacking, max_body=parts.settings.http_max_body)
     app.add_middleware(
         Shell,
         max_body=parts.settings.http_max_body,
