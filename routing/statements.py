@@ -24,7 +24,7 @@ SELECT count(*) FROM (
 # key refuses it) yields no row and no delivery: what it once matched was committed with it.
 # A delivery is leased to the recording process (due_at in the future), unless that process does
 # not deliver, or the last pending one of the workflow (index workflow_event_deliveries_in_order)
-# is not leased to it: then it waits in the table. `follows` is the position of that last one.
+# is not leased to it: then it waits in the table. `follows` is that last one's position.
 MATCH_EVENTS: Final = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM unnest(
@@ -62,7 +62,7 @@ WITH incoming AS MATERIALIZED (
            AND (max(waits) > %(portion)s OR sum(waits) > %(most)s) IS TRUE AS too_many
     FROM (SELECT count(*) AS waits FROM candidates GROUP BY ordinal, correlation_key) AS probed
 ), chosen AS MATERIALIZED (
-    SELECT * FROM candidates WHERE cardinality = 'all' OR age = 1
+    SELECT * FROM candidates WHERE NOT (cardinality = 'exclusive' AND age > 1)
 ), matches AS (
     SELECT ordinal, count(*) AS waits FROM chosen GROUP BY ordinal
 ), inserted AS (
@@ -123,8 +123,8 @@ SELECT (SELECT count(*) FROM inserted) AS recorded,
            PARTITION BY d.tenant_id, d.workflow_id ORDER BY d.position)) AS follows,
        (SELECT too_many FROM size), (SELECT cut FROM size)
 FROM (SELECT 1) AS always
-LEFT JOIN (delivered AS d JOIN inserted AS i USING (tenant_id, event_id)
-    JOIN placed USING (tenant_id, event_id, wait_id)
+LEFT JOIN (delivered AS d FULL JOIN placed USING (tenant_id, event_id, wait_id) -- FULL is hashed
+    JOIN inserted AS i USING (tenant_id, event_id)
 ) ON true
 ORDER BY d.position
 """

@@ -166,7 +166,7 @@ def test_a_key_is_the_same_for_all_who_give_it(key: Any, text: str) -> None:
         {"id": 1},
         object(),
     ],
-    ids=repr,
+    ids=lambda key: type(key).__name__,
 )
 def test_a_key_that_one_refuses_all_refuse(key: Any) -> None:
     with pytest.raises(ValueError, match=r"^key "):
