@@ -20,6 +20,8 @@ class Closing:
     event_id: str | None = None
     reason: Reason | None = None
     detail: str | None = None
+    first_run_id: str | None = None
+    """Said of the wait of this chain only: its id may have been registered by another since."""
 
     @property
     def closes(self) -> bool:

@@ -89,6 +89,8 @@ class Reason(StrEnum):
     INVALID_TARGET = "invalid_target"
     """Temporal refuses the workflow id or signal name itself."""
     NAMESPACE_NOT_FOUND = "namespace_not_found"
+    NAMESPACE_NOT_SERVED = "namespace_not_served"
+    """The process that was asked does not serve the Temporal namespace."""
     PERMISSION_DENIED = "permission_denied"
     TEMPORAL_UNAVAILABLE = "temporal_unavailable"
     TEMPORAL_TIMEOUT = "temporal_timeout"

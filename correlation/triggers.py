@@ -42,6 +42,7 @@ _KNOWN: Final = (
     "where",
     "only_without_wait",
     "enabled",
+    "namespace",
 )
 
 
@@ -80,6 +81,8 @@ class Trigger:
     only_without_wait: bool = False
     """Start or resume: it launches only when no wait took the event as it came."""
     enabled: bool = True
+    namespace: str | None = None
+    """Temporal namespace to launch in; None: the first one that is served."""
 
 
 def compile_triggers(document: object) -> tuple[Trigger, ...]:
@@ -139,6 +142,7 @@ def compile_trigger(
         where=tuple(condition for _, condition in read.members("where", _condition)),
         only_without_wait=read.flag("only_without_wait", default=False),
         enabled=read.flag("enabled", default=True),
+        namespace=read.optional_text("namespace", MAX_TEMPORAL_NAME_BYTES),
     )
     if not stored:
         faults += [*_unstorable(trigger), *_misspelt(trigger)]
@@ -170,6 +174,7 @@ def definition_of(trigger: Trigger) -> dict[str, Any]:
         "where": where_definition(trigger.where),
         "only_without_wait": trigger.only_without_wait,
         "enabled": trigger.enabled,
+        **({"namespace": trigger.namespace} if trigger.namespace is not None else {}),
     }
 
 
@@ -198,6 +203,9 @@ class _Reader:
         else:
             return value.strip()
         return ""
+
+    def optional_text(self, name: str, longest: int) -> str | None:
+        return None if self._definition.get(name) is None else self.text(name, longest)
 
     def flag(self, name: str, *, default: bool) -> bool:
         value = self._definition.get(name, default)

@@ -11,14 +11,17 @@ from typing import Any
 
 from correlation.closing import Closing
 from correlation.reason import Reason
+from routing.chain_statements import BIND_WAITS
+from routing.chains import Lives
 from routing.database import Connection, Database
 from routing.delivery_statements import (
     CLAIM_DELIVERIES,
     CLAIM_LOCK,
     CLAIM_TURN,
     SETTLE_DELIVERIES,
+    claim_locks,
 )
-from routing.incoming import Delivery
+from routing.incoming import DEFAULT_NAMESPACE, Delivery
 from routing.statements import PLAN_ANEW, PLAN_ONCE, REOFFER_EVENTS
 from routing.waits import close_locked, identity_columns, waits_locked
 
@@ -48,14 +51,27 @@ class Settlement:
     """How long it may not be claimed, when it stays pending."""
     grace: timedelta = timedelta(0)
     """A dead delivery younger than this stays pending instead."""
+    to: Lives | None = None
+    """The run that took it, where the wait did not say whose it is: now it does."""
 
 
 class DeliveryStore:
-    """The deliveries of one database, as one process (the owner) sees them."""
+    """The deliveries of one database, as one process (the owner) sees them.
 
-    def __init__(self, database: Database, owner: str, lease: timedelta) -> None:
+    It claims those of the namespaces that it serves.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        owner: str,
+        lease: timedelta,
+        namespaces: Sequence[str] = (DEFAULT_NAMESPACE,),
+    ) -> None:
         self._database = database
         self._owner = owner
+        self._namespaces = list(namespaces)
+        self._turn = {"lock": CLAIM_LOCK, "locks": claim_locks(namespaces)}
         self.lease = lease
 
     async def claim(self, count: int) -> list[Delivery]:
@@ -64,7 +80,7 @@ class DeliveryStore:
         Empty when nothing is due, or when another process is claiming at this moment.
         """
         async with self._database.transaction() as connection:
-            turn = await connection.execute(CLAIM_TURN, {"lock": CLAIM_LOCK})
+            turn = await connection.execute(CLAIM_TURN, self._turn)
             row = await turn.fetchone()
             if row is None or not row[0]:
                 return []
@@ -77,6 +93,7 @@ class DeliveryStore:
                     "per_tenant": count,
                     "owner": self._owner,
                     "lease": self.lease,
+                    "namespaces": self._namespaces,
                 },
             )
             return [
@@ -91,6 +108,8 @@ class DeliveryStore:
         DatabaseUnavailable; settling the same again is harmless.
         """
         parameters = {"owner": self._owner, **_columns(settlements)}
+        if bonds := [(each.delivery, each.to) for each in settlements if each.to is not None]:
+            await self._database.at_once(BIND_WAITS, _bond_columns(bonds))
         refused = [each for each in settlements if each.status is DeliveryStatus.DEAD]
         if not refused:
             await self._database.at_once(SETTLE_DELIVERIES, parameters)
@@ -117,7 +136,13 @@ class DeliveryStore:
 async def _give_up(connection: Connection, dead: Sequence[tuple[Any, ...]]) -> None:
     """Close the waits whose run is gone, and offer what exclusive ones were not sent to others."""
     gone = {
-        (row[0], row[2]): Closing(tenant=row[0], wait_id=row[2], reason=Reason(row[4]))
+        (row[0], row[2]): Closing(
+            tenant=row[0],
+            wait_id=row[2],
+            reason=Reason(row[4]),
+            detail=row[5],
+            first_run_id=row[6],
+        )
         for row in dead
         if row[4] in _RUN_GONE
     }
@@ -126,6 +151,15 @@ async def _give_up(connection: Connection, dead: Sequence[tuple[Any, ...]]) -> N
     if kept := {(row[0], row[2]) for row in dead} - gone.keys():
         await connection.execute(PLAN_ANEW)
         await connection.execute(REOFFER_EVENTS, identity_columns(kept))
+
+
+def _bond_columns(bonds: Sequence[tuple[Delivery, Lives]]) -> dict[str, object]:
+    return {
+        "tenants": [delivery.tenant for delivery, _ in bonds],
+        "wait_ids": [delivery.wait_id for delivery, _ in bonds],
+        "run_ids": [lives.run_id for _, lives in bonds],
+        "first_run_ids": [lives.first_run_id for _, lives in bonds],
+    }
 
 
 def _columns(settlements: Sequence[Settlement]) -> dict[str, object]:

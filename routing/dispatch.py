@@ -196,9 +196,9 @@ class Dispatcher:
 
     def _conclude(self, target: Target, delivery: Delivery, result: SignalResult) -> None:
         match result:
-            case Delivered():
+            case Delivered(to):
                 self._gate.succeeded()
-                self._write_back.add(Settlement(delivery, DeliveryStatus.DELIVERED))
+                self._write_back.add(Settlement(delivery, DeliveryStatus.DELIVERED, to=to))
             case Refused(Reason.RUN_NOT_FOUND, detail) if self._limits.run_not_found_grace:
                 self._await_run(target, delivery, detail)
                 return

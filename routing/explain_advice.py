@@ -72,6 +72,8 @@ ADVICE: Final[Mapping[Reason, str]] = {
     "with, or the trigger's workflow and task queue.",
     Reason.NAMESPACE_NOT_FOUND: "Create the Temporal namespace or correct "
     "TEMPORAL_NAMESPACE; it is tried again until then.",
+    Reason.NAMESPACE_NOT_SERVED: "Add the namespace to TEMPORAL_NAMESPACE, or ask a process that "
+    "serves it.",
     Reason.PERMISSION_DENIED: "Give Pointsman's credentials the right to signal and to start "
     "workflows; it is tried again until then.",
     Reason.TEMPORAL_UNAVAILABLE: "Nothing: it is tried again until Temporal answers. See that "

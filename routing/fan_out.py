@@ -37,10 +37,11 @@ WITH line AS MATERIALIZED (
 ), delivered AS (
     INSERT INTO workflow_event_deliveries (
         tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
-        cardinality, status, looked_back, due_at, lease_owner, created_at
+        cardinality, status, looked_back, due_at, lease_owner, created_at, namespace, first_run_id
     )
     SELECT tenant_id, %(event_id)s, wait_id, workflow_id, run_id, signal_name, correlation_key,
-           cardinality, 'pending', false, statement_timestamp(), NULL, statement_timestamp()
+           cardinality, 'pending', false, statement_timestamp(), NULL, statement_timestamp(),
+           namespace, first_run_id
     FROM chosen ORDER BY position
     ON CONFLICT (tenant_id, event_id, wait_id) DO NOTHING
     RETURNING 1

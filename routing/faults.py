@@ -56,6 +56,10 @@ class WaitConflict(RoutingError):
     """Another wait with the same id but other content is registered: choose another id."""
 
 
+class ChainUnknown(RoutingError):
+    """Temporal does not say whether another holder of the wait's id lives: try again later."""
+
+
 class InvalidWait(RoutingError):
     """The request to register or close a wait cannot be carried out: correct it."""
 

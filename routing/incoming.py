@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NewType, TypeAlias
+from typing import Final, NewType, TypeAlias
 
 import msgspec
 
@@ -13,10 +13,13 @@ from correlation.event import Event, EventId, EventName, TenantId
 from correlation.key import CorrelationKey
 from correlation.reason import Outcome, Reason
 from correlation.resolution import Resolution
+from routing.chains import Chain
 
 WaitId = NewType("WaitId", str)
 WorkflowId = NewType("WorkflowId", str)
 RunId = NewType("RunId", str)
+DEFAULT_NAMESPACE: Final = "default"
+"""Temporal's own default."""
 Identity: TypeAlias = tuple[str, str]
 """(tenant, event id): what makes an event one event."""
 
@@ -79,12 +82,22 @@ class Delivery:
     attempts: int = 0
     traceparent: str | None = None
     tracestate: str | None = None
+    namespace: str = DEFAULT_NAMESPACE
+    run_id: RunId | None = None
+    """The run that registered the wait."""
+    first_run_id: RunId | None = None
+    """The first run of its chain."""
     position: int = 0
     """Its place in the order of recording."""
     follows: int | None = None
     """The position of the delivery to the same workflow that must go out before it, if any."""
     leased_at: float | None = None
     """The monotonic clock of this process shortly before the lease began."""
+
+    @property
+    def chain(self) -> Chain:
+        """Whose the wait is."""
+        return Chain(self.namespace, self.workflow_id, self.run_id, self.first_run_id)
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, gc=False):

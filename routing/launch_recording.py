@@ -38,6 +38,7 @@ class _Row(NamedTuple):
     input_mapping: str
     where: str | None
     only_without_wait: bool
+    namespace: str | None
 
 
 async def look_up_triggers(
@@ -76,12 +77,16 @@ async def _asked(connection: Connection, names: Sequence[tuple[str, str]]) -> As
 
 
 async def record_launches(
-    connection: Connection, asked: AsyncCursor[TupleRow], batch: Sequence[IncomingEvent]
+    connection: Connection,
+    asked: AsyncCursor[TupleRow],
+    batch: Sequence[IncomingEvent],
+    namespace: str,
 ) -> tuple[int, int]:
     """Write down what each trigger makes of the events that this transaction recorded.
 
-    To be called after the events are inserted. Returns how many launches wait to be claimed,
-    and how many were written down at all.
+    To be called after the events are inserted; triggers that name no namespace launch in
+    `namespace`. Returns how many launches wait to be claimed, and how many were written down at
+    all.
     """
     by_name: dict[tuple[str, str], list[_Row]] = {}
     for found in await asked.fetchall():
@@ -90,7 +95,7 @@ async def record_launches(
     if not by_name:
         return 0, 0
     rows = [
-        _launch_row(incoming, trigger)
+        (*_launch_row(incoming, trigger), trigger.namespace or namespace)
         for incoming in batch
         for trigger in by_name.get((incoming.event.tenant, incoming.event.name), ())
     ]
@@ -114,6 +119,7 @@ _COLUMNS = (
     "inputs",
     "reasons",
     "details",
+    "namespaces",
 )
 
 

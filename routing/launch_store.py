@@ -6,25 +6,42 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from routing.database import Database
+from routing.incoming import DEFAULT_NAMESPACE
 from routing.launch_statements import CLAIM_LAUNCHES, SETTLE_LAUNCHES
 from routing.launches import Launch, LaunchEnd
 from routing.statements import PLAN_ANEW
 
 
 class LaunchStore:
-    """The launches of one database, as one process (the owner) sees them."""
+    """The launches of one database, as one process (the owner) sees them.
 
-    def __init__(self, database: Database, owner: str, lease: timedelta) -> None:
+    It claims those of the namespaces that it serves.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        owner: str,
+        lease: timedelta,
+        namespaces: Sequence[str] = (DEFAULT_NAMESPACE,),
+    ) -> None:
         self._database = database
         self._owner = owner
         self._lease = lease
+        self._namespaces = list(namespaces)
 
     async def claim(self, count: int) -> Sequence[Launch]:
         """Lease up to `count` due launches, the oldest first. Raises DatabaseUnavailable."""
         async with self._database.transaction() as connection:
             await connection.execute(PLAN_ANEW)
             cursor = await connection.execute(
-                CLAIM_LAUNCHES, {"count": count, "owner": self._owner, "lease": self._lease}
+                CLAIM_LAUNCHES,
+                {
+                    "count": count,
+                    "owner": self._owner,
+                    "lease": self._lease,
+                    "namespaces": self._namespaces,
+                },
             )
             return [Launch(*row) for row in await cursor.fetchall()]
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from correlation.event import EventId, EventName, TenantId
 from correlation.reason import Reason
-from routing.incoming import RunId, WorkflowId
+from routing.incoming import DEFAULT_NAMESPACE, RunId, WorkflowId
 from routing.signalling import Refused, TryAgain
 
 LAUNCH_NAMESPACE: Final = UUID("0d0c5f8e-3b1f-5a7b-8a53-6f5f0a4c9d21")
@@ -48,6 +48,7 @@ class Launch:
     attempts: int = 0
     traceparent: str | None = None
     tracestate: str | None = None
+    namespace: str = DEFAULT_NAMESPACE
 
     @property
     def identity(self) -> tuple[str, str, str]:

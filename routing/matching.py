@@ -29,6 +29,7 @@ from routing.faults import (
     fault_of_entry,
 )
 from routing.incoming import (
+    DEFAULT_NAMESPACE,
     Delivery,
     Identity,
     IncomingEvent,
@@ -60,6 +61,8 @@ class Matching:
     lease: timedelta = timedelta(seconds=60)
     buffer_ttl: timedelta = timedelta(days=7)
     """How long an event stays available to look-backs."""
+    namespaces: tuple[str, ...] = (DEFAULT_NAMESPACE,)
+    """Those whose workflows this process signals; triggers that name none launch in the first."""
     locks_per_transaction: int = 2_000
     """Postgres holds `max_locks_per_transaction x max_connections` locks in all."""
 
@@ -171,7 +174,8 @@ class Matcher:
         more = 0
         if cut and rows[0][0]:
             more = await hand_on(connection, unique[0].event, list(keys_of(unique[0])))
-        pending, considered = await record_launches(connection, triggers, unique)
+        default = self._matching.namespaces[0]
+        pending, considered = await record_launches(connection, triggers, unique, default)
         left = rows[0][1] + pending + more
         # Column 10, the lease, is this process' own or empty: then another delivers.
         deliveries = [_delivery(row, firsts, leased_at) for row in rows if row[10] is not None]
@@ -186,6 +190,7 @@ class Matcher:
         return {
             "owner": self._matching.owner,
             "delivers": self._matching.delivers,
+            "namespaces": list(self._matching.namespaces),
             "lease": self._matching.lease,
             "buffer_ttl": self._matching.buffer_ttl,
         }
@@ -231,7 +236,7 @@ def _delivery(
     row: tuple[Any, ...], events: Mapping[Identity, IncomingEvent], leased_at: float
 ) -> Delivery:
     tenant, event_id, wait_id, workflow_id, signal_name, key, received, created = row[2:10]
-    position, follows = row[11:13]
+    position, follows, namespace, run_id, first_run_id = row[11:16]
     event = events[tenant, event_id].event
     return Delivery(
         tenant=event.tenant,
@@ -246,6 +251,9 @@ def _delivery(
         created_at=created,
         traceparent=event.context.traceparent,
         tracestate=event.context.tracestate,
+        namespace=namespace,
+        run_id=run_id,
+        first_run_id=first_run_id,
         position=position,
         follows=follows,
         leased_at=leased_at,

@@ -48,7 +48,7 @@ candidates AS (
            row_number() OVER (PARTITION BY p.ordinal, w.cardinality ORDER BY w.position) AS age
     FROM probes AS p CROSS JOIN LATERAL (
         SELECT tenant_id, wait_id, correlation_key, workflow_id, run_id, signal_name, cardinality,
-               position
+               position, namespace, first_run_id
         FROM workflow_run_waits
         WHERE tenant_id = p.tenant_id AND event_name = p.event_name
           AND correlation_key = p.correlation_key AND status = 'waiting' AND kind <> 'human'
@@ -59,7 +59,8 @@ candidates AS (
         SELECT FROM workflow_event_deliveries AS d
         WHERE d.tenant_id = p.tenant_id AND d.event_id = p.event_id
           AND (d.wait_id = w.wait_id
-            OR (d.workflow_id = w.workflow_id AND d.disposition = 'accepted'
+            OR (d.workflow_id = w.workflow_id AND d.namespace = w.namespace
+                AND d.disposition = 'accepted'
                 AND (d.run_id = w.run_id OR d.run_id IS NULL OR w.run_id IS NULL))
             OR (w.cardinality = 'exclusive' AND d.cardinality = 'exclusive'
                 AND d.status IN ('pending', 'delivered')
@@ -109,10 +110,11 @@ REPLAY_EVENTS: Final = f"""
 WITH {_INCOMING}, {_OPEN_CANDIDATES}, delivered AS (
     INSERT INTO workflow_event_deliveries (
         tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
-        cardinality, status, looked_back, due_at, lease_owner, created_at
+        cardinality, status, looked_back, due_at, lease_owner, created_at, namespace, first_run_id
     )
     SELECT tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
-           cardinality, 'pending', false, statement_timestamp(), NULL, statement_timestamp()
+           cardinality, 'pending', false, statement_timestamp(), NULL, statement_timestamp(),
+           namespace, first_run_id
     FROM chosen ORDER BY ordinal, position
     ON CONFLICT (tenant_id, event_id, wait_id) DO NOTHING
     RETURNING tenant_id, event_id, wait_id
@@ -178,11 +180,11 @@ WITH wait AS (
 ), delivered AS (
     INSERT INTO workflow_event_deliveries (
         tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
-        cardinality, status, looked_back, due_at, lease_owner, created_at
+        cardinality, status, looked_back, due_at, lease_owner, created_at, namespace, first_run_id
     )
     SELECT w.tenant_id, %(event_id)s, w.wait_id, w.workflow_id, w.run_id, w.signal_name,
            w.correlation_key, w.cardinality, 'pending', false, statement_timestamp(), NULL,
-           statement_timestamp()
+           statement_timestamp(), w.namespace, w.first_run_id
     FROM wait AS w CROSS JOIN held AS h WHERE w.status = 'waiting' AND NOT h.elsewhere
     ON CONFLICT (tenant_id, event_id, wait_id) DO NOTHING
     RETURNING wait_id

@@ -134,7 +134,7 @@ class RunControls:
             await self._note(run, order, {"refused": refusal.code})
             return refusal
         action_id = await self._note(run, order, {"asked": True})
-        key = RunKey(run.tenant, run.workflow_id, run.run_id)
+        key = RunKey(run.tenant, run.workflow_id, run.run_id, run.namespace)
         answer = await self._port.ask(key, order, action_id)
         match answer:
             case NotTaken(reason, detail):
@@ -162,6 +162,8 @@ class RunControls:
             "workflow_id": run.workflow_id,
             "run_id": run.run_id,
             "control": control.value,
+            "namespace": run.namespace,
+            "first_run_id": run.first_run_id or run.run_id,
         }
         open_waits: list[str] = []
         async with self._database.transaction(tenant=run.tenant) as connection:
@@ -203,7 +205,8 @@ def _has_ended(status: RunStatus | None) -> bool:
 _ADVICE: Final = {
     Reason.RUN_CLOSED: "The run has ended; if it was continued as new, ask for its newest run.",
     Reason.RUN_NOT_FOUND: "Temporal does not know the run (any more): check the namespace.",
-    Reason.NAMESPACE_NOT_FOUND: "Create the namespace or correct POINTSMAN_TEMPORAL_NAMESPACE.",
+    Reason.NAMESPACE_NOT_FOUND: "Create the namespace or correct TEMPORAL_NAMESPACE.",
+    Reason.NAMESPACE_NOT_SERVED: "Add it to TEMPORAL_NAMESPACE, or ask a process that serves it.",
     Reason.PERMISSION_DENIED: "Give Pointsman's credentials the right to do so.",
     Reason.INVALID_TARGET: "Correct what the reason names.",
     Reason.PAYLOAD_TOO_LARGE: "Send less, or a reference to it.",

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from routing.database import Database
+from routing.incoming import DEFAULT_NAMESPACE
 from routing.page_walk import page_walk
 from routing.run_records import RunStatus
 from routing.run_statements import OPEN_RUNS, PROJECT_CONTINUED, RECONCILE_RUNS
@@ -20,6 +21,7 @@ class RunKey(NamedTuple):
     tenant: str
     workflow_id: str
     run_id: str
+    namespace: str = DEFAULT_NAMESPACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +74,14 @@ class RunReconciler:
         database: Database,
         watch: RunWatch,
         *,
+        namespaces: Sequence[str] = (DEFAULT_NAMESPACE,),
         page: int = 200,
         grace: timedelta = timedelta(seconds=60),
         pause: timedelta = timedelta(seconds=1),
     ) -> None:
         self._database = database
         self._watch = watch
+        self._namespaces = list(namespaces)
         self._page = page
         self._grace = grace
         self._pause = pause
@@ -90,7 +94,10 @@ class RunReconciler:
         """Bring one page of open runs up to date. Raises DatabaseUnavailable: try again later."""
         async with self._database.transaction() as connection:
             await connection.execute(PLAN_ANEW)
-            cursor = await connection.execute(OPEN_RUNS, {**after._asdict(), "count": self._page})
+            cursor = await connection.execute(
+                OPEN_RUNS,
+                {**after._asdict(), "count": self._page, "namespaces": self._namespaces},
+            )
             keys = [RunKey(*row) for row in await cursor.fetchall()]
         changed = await self.look(keys)
         full = len(keys) == self._page

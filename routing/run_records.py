@@ -49,6 +49,8 @@ class RunLine:
     closed_at: datetime | None
     updated_at: datetime
     open_waits: int
+    namespace: str
+    """The Temporal namespace that it is in."""
     requested_control: str | None = None
     """`cancel` or `terminate`: Temporal took the request; the status says what came of it."""
     requested_at: datetime | None = None

@@ -11,12 +11,15 @@ from routing.tenant_hop import tenants_in
 # Index: the primary key.
 PROJECT_REGISTERED: Final = """
 INSERT INTO workflow_runs (
-    tenant_id, workflow_id, run_id, engine, status, origin, started_at, updated_at
+    tenant_id, workflow_id, run_id, engine, status, origin, started_at, updated_at, namespace,
+    first_run_id
 )
-SELECT DISTINCT tenant_id, workflow_id, run_id, 'temporal', 'running', 'registered',
-       statement_timestamp(), statement_timestamp()
-FROM unnest(%(tenants)b::text[], %(workflow_ids)b::text[], %(run_ids)b::text[])
-    AS i (tenant_id, workflow_id, run_id)
+SELECT DISTINCT ON (tenant_id, workflow_id, run_id)
+       tenant_id, workflow_id, run_id, 'temporal', 'running', 'registered',
+       statement_timestamp(), statement_timestamp(), namespace, first_run_id
+FROM unnest(%(tenants)b::text[], %(workflow_ids)b::text[], %(run_ids)b::text[],
+            %(namespaces)b::text[], %(first_run_ids)b::text[])
+    AS i (tenant_id, workflow_id, run_id, namespace, first_run_id)
 WHERE run_id IS NOT NULL
 ORDER BY tenant_id, workflow_id, run_id
 ON CONFLICT (tenant_id, workflow_id, run_id) DO NOTHING
@@ -24,8 +27,8 @@ ON CONFLICT (tenant_id, workflow_id, run_id) DO NOTHING
 
 # Walks all open runs in the order of workflow_runs_open, a page at a time.
 OPEN_RUNS: Final = """
-SELECT tenant_id, workflow_id, run_id FROM workflow_runs
-WHERE closed_at IS NULL AND engine = 'temporal'
+SELECT tenant_id, workflow_id, run_id, namespace FROM workflow_runs
+WHERE closed_at IS NULL AND engine = 'temporal' AND namespace = ANY (%(namespaces)s::text[])
   AND (tenant_id, workflow_id, run_id) > (%(tenant)s, %(workflow_id)s, %(run_id)s)
 ORDER BY tenant_id, workflow_id, run_id LIMIT %(count)s
 """
@@ -105,26 +108,28 @@ WHERE tenant_id = %(tenant)s AND workflow_id = %(workflow_id)s AND run_id = %(ru
   AND engine = 'temporal' AND closed_at IS NULL
 """
 
-# The open waits of one run; those that named no run are its own when it is the workflow's newest.
+# The open waits of one run's chain; those that named no run are its own when it is the workflow's
+# newest.
 # Index: workflow_run_waits_by_workflow.
 OPEN_WAITS_OF_RUN: Final = """
 SELECT wait_id FROM workflow_run_waits
 WHERE tenant_id = %(tenant)s AND workflow_id = %(workflow_id)s AND status = 'waiting'
-  AND (run_id = %(run_id)s OR run_id IS NULL)
+  AND (run_id = %(run_id)s OR run_id IS NULL OR first_run_id = %(first_run_id)s)
+  AND namespace = %(namespace)s
 """
 
 _COLUMNS: Final = """
 r.tenant_id AS tenant, r.workflow_id, r.run_id, r.engine, r.status, r.origin, r.workflow_type,
 r.task_queue, r.trigger_id, r.event_id, r.parent_id AS parent_workflow_id, r.parent_run_id,
 r.first_run_id, r.started_at, r.closed_at, r.updated_at, r.requested_control, r.requested_at,
-w.open_waits
+w.open_waits, r.namespace
 """
 # Index: workflow_run_waits_by_workflow, for the lines shown.
 _WAITS: Final = """
 CROSS JOIN LATERAL (
     SELECT count(*) AS open_waits FROM workflow_run_waits
     WHERE tenant_id = r.tenant_id AND workflow_id = r.workflow_id AND status = 'waiting'
-      AND (run_id = r.run_id OR run_id IS NULL)
+      AND (run_id = r.run_id OR run_id IS NULL) AND namespace = r.namespace
 ) AS w
 """
 
@@ -154,7 +159,7 @@ WITH listed AS (
           AND (%(key)s::text IS NULL OR EXISTS (
                SELECT FROM workflow_run_waits AS k
                WHERE k.tenant_id = p.tenant_id AND k.workflow_id = p.workflow_id
-                 AND k.correlation_key = %(key)s
+                 AND k.namespace = p.namespace AND k.correlation_key = %(key)s
                  AND (k.run_id = p.run_id OR k.run_id IS NULL)))
         ORDER BY tenant_id, started_at DESC, workflow_id DESC, run_id DESC LIMIT %(limit)s) AS r
     ORDER BY started_at DESC, tenant_id DESC, workflow_id DESC, run_id DESC LIMIT %(limit)s
@@ -178,7 +183,7 @@ WAITS_OF_RUN: Final = """
 SELECT wait_id, event_name AS name, correlation_key, kind, status, disposition, reason, run_id,
        registered_at, expires_at, times_out_at, closed_at, detail
 FROM workflow_run_waits
-WHERE tenant_id = %(tenant)s AND workflow_id = %(workflow_id)s
+WHERE tenant_id = %(tenant)s AND workflow_id = %(workflow_id)s AND namespace = %(namespace)s
   AND (run_id = %(run_id)s OR run_id IS NULL)
 ORDER BY position DESC LIMIT %(limit)s
 """
@@ -191,7 +196,7 @@ FROM workflow_run_waits AS w
 JOIN workflow_event_deliveries AS d USING (tenant_id, wait_id)
 LEFT JOIN workflow_runtime_events AS e
     ON e.tenant_id = d.tenant_id AND e.event_id = d.event_id
-WHERE w.tenant_id = %(tenant)s AND w.workflow_id = %(workflow_id)s
+WHERE w.tenant_id = %(tenant)s AND w.workflow_id = %(workflow_id)s AND w.namespace = %(namespace)s
   AND (w.run_id = %(run_id)s OR w.run_id IS NULL)
 ORDER BY d.position DESC LIMIT %(limit)s
 """

@@ -95,6 +95,7 @@ async def run_story(connection: Connection, run: RunLine) -> RunStory:
             "tenant": run.tenant,
             "workflow_id": run.workflow_id,
             "run_id": run.run_id,
+            "namespace": run.namespace,
             "limit": SHOWN,
         }
         await cursor.execute(statement.encode(), parameters)

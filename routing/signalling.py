@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from correlation.reason import Reason
+from routing.chains import Lives
 from routing.incoming import Delivery
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """Temporal has the signal (now, or from an earlier attempt of the same delivery)."""
+
+    to: Lives | None = None
+    """The run that took it, where the wait did not say whose it is."""
 
 
 @dataclass(frozen=True, slots=True)

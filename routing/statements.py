@@ -23,8 +23,9 @@ SELECT count(*) FROM (
 # rest of its waits is `cut`, for routing/fan_out.py. An event that was recorded before (the primary
 # key refuses it) yields no row and no delivery: what it once matched was committed with it.
 # A delivery is leased to the recording process (due_at in the future), unless that process does
-# not deliver, or the last pending one of the workflow (index workflow_event_deliveries_in_order)
-# is not leased to it: then it waits in the table. `follows` is that last one's position.
+# not deliver (at all, or in that namespace), or the last pending one of the workflow (index
+# workflow_event_deliveries_in_order) is not leased to it: then it waits in the table. `follows` is
+# the position of that last one.
 MATCH_EVENTS: Final = """
 WITH incoming AS MATERIALIZED (
     SELECT * FROM unnest(
@@ -50,7 +51,7 @@ WITH incoming AS MATERIALIZED (
            row_number() OVER (PARTITION BY p.ordinal, w.cardinality ORDER BY w.position) AS age
     FROM probes AS p CROSS JOIN LATERAL (
         SELECT tenant_id, wait_id, correlation_key, workflow_id, run_id, signal_name, cardinality,
-               position
+               position, namespace, first_run_id
         FROM workflow_run_waits
         WHERE tenant_id = p.tenant_id AND event_name = p.event_name
           AND correlation_key = p.correlation_key AND status = 'waiting'
@@ -89,7 +90,8 @@ WITH incoming AS MATERIALIZED (
     RETURNING tenant_id, event_id, received_at
 ), placed AS MATERIALIZED (
     SELECT c.*, e.position AS follows,
-           NOT %(delivers)s OR (e.position IS NOT NULL AND (
+           NOT %(delivers)s OR c.namespace <> ALL (%(namespaces)s::text[])
+           OR (e.position IS NOT NULL AND (
                e.lease_owner IS DISTINCT FROM %(owner)s OR e.due_at <= statement_timestamp()
            )) AS elsewhere
     FROM chosen AS c
@@ -97,30 +99,32 @@ WITH incoming AS MATERIALIZED (
     LEFT JOIN LATERAL (
         SELECT position, lease_owner, due_at FROM workflow_event_deliveries
         WHERE tenant_id = c.tenant_id AND workflow_id = c.workflow_id AND status = 'pending'
+          AND namespace = c.namespace
         ORDER BY position DESC LIMIT 1
     ) AS e ON true
 ), delivered AS (
     INSERT INTO workflow_event_deliveries (
         tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
-        cardinality, status, looked_back, due_at, lease_owner, created_at
+        cardinality, status, looked_back, due_at, lease_owner, created_at, namespace, first_run_id
     )
     SELECT tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
            cardinality, 'pending', false,
            CASE WHEN elsewhere THEN statement_timestamp()
                 ELSE statement_timestamp() + %(lease)s::interval END,
            CASE WHEN elsewhere THEN NULL ELSE %(owner)s END,
-           statement_timestamp()
+           statement_timestamp(), namespace, first_run_id
     FROM placed
     ORDER BY ordinal, position
     RETURNING tenant_id, event_id, wait_id, workflow_id, signal_name, correlation_key,
-              created_at, lease_owner, position
+              created_at, lease_owner, position, namespace, run_id, first_run_id
 )
 SELECT (SELECT count(*) FROM inserted) AS recorded,
        (SELECT count(*) FROM delivered WHERE lease_owner IS NULL) AS left_to_others,
        d.tenant_id, d.event_id, d.wait_id, d.workflow_id, d.signal_name, d.correlation_key,
        i.received_at, d.created_at, d.lease_owner, d.position,
        greatest(placed.follows, lag(d.position) OVER (
-           PARTITION BY d.tenant_id, d.workflow_id ORDER BY d.position)) AS follows,
+           PARTITION BY d.tenant_id, d.namespace, d.workflow_id ORDER BY d.position)) AS follows,
+       d.namespace, d.run_id, d.first_run_id,
        (SELECT too_many FROM size), (SELECT cut FROM size)
 FROM (SELECT 1) AS always
 LEFT JOIN (delivered AS d FULL JOIN placed USING (tenant_id, event_id, wait_id) -- FULL is hashed
@@ -165,98 +169,6 @@ FROM unnest(
     tenant_id, stream, entry_id, outcome, reason, detail, event_id, event_name, raw, ordinal
 )
 ON CONFLICT (tenant_id, stream, entry_id) DO NOTHING
-"""
-
-# Registers waits and lets each take the fitting events of its look-back, under the locks of their
-# keys. Indexes: workflow_runtime_events_available, workflow_runtime_events_further_keys.
-# Not taken: what this run has accepted already, and what an exclusive wait holds. Of several
-# exclusive waits registered together only the oldest takes an event.
-REGISTER_WAITS: Final = """
-WITH incoming AS MATERIALIZED (
-    SELECT * FROM unnest(
-        %(tenants)b::text[], %(wait_ids)b::text[], %(names)b::text[], %(keys)b::text[],
-        %(hashes)b::bigint[], %(workflow_ids)b::text[], %(run_ids)b::text[],
-        %(signal_names)b::text[], %(kinds)b::text[], %(cardinalities)b::text[],
-        %(filters)b::text[], %(lookbacks)b::interval[], %(expiries)b::timestamptz[],
-        %(timeouts)b::timestamptz[]
-    ) WITH ORDINALITY AS i (
-        tenant_id, wait_id, event_name, correlation_key, hash, workflow_id, run_id, signal_name,
-        kind, cardinality, filter, lookback, expires_at, times_out_at, ordinal
-    )
-), inserted AS (
-    INSERT INTO workflow_run_waits (
-        tenant_id, wait_id, event_name, correlation_key, workflow_id, run_id, signal_name, kind,
-        cardinality, filter, lookback, status, registered_at, expires_at, times_out_at
-    )
-    SELECT tenant_id, wait_id, event_name, correlation_key, workflow_id, run_id, signal_name,
-           kind, cardinality, filter, lookback, 'waiting', statement_timestamp(), expires_at,
-           times_out_at
-    FROM incoming ORDER BY ordinal
-    ON CONFLICT (tenant_id, wait_id) DO NOTHING
-    RETURNING tenant_id, wait_id, position
-), found AS (
-    SELECT i.ordinal, i.tenant_id, i.wait_id, i.correlation_key, i.workflow_id, i.run_id,
-           i.signal_name, i.cardinality, n.position, e.event_id, e.received_at,
-           row_number() OVER (PARTITION BY i.tenant_id, e.event_id, i.cardinality
-                              ORDER BY n.position) AS age
-    FROM incoming AS i JOIN inserted AS n USING (tenant_id, wait_id)
-    CROSS JOIN LATERAL (
-        SELECT event_id, received_at FROM workflow_runtime_events
-        WHERE tenant_id = i.tenant_id AND event_name = i.event_name
-          AND correlation_key = i.correlation_key
-          AND received_at >= statement_timestamp() - i.lookback
-          AND available_until > statement_timestamp()
-        UNION ALL
-        SELECT event_id, received_at FROM (
-            SELECT * FROM workflow_runtime_events WHERE further_key_hashes @> ARRAY[i.hash] OFFSET 0
-        ) AS several
-        WHERE tenant_id = i.tenant_id AND event_name = i.event_name
-          AND correlation_key <> i.correlation_key AND i.correlation_key = ANY (correlation_keys)
-          AND received_at >= statement_timestamp() - i.lookback
-          AND available_until > statement_timestamp()
-        OFFSET 0
-    ) AS e
-    WHERE i.lookback > interval '0'
-      AND (i.expires_at IS NULL OR i.expires_at > statement_timestamp())
-      AND NOT EXISTS (
-        SELECT FROM workflow_event_deliveries AS d
-        WHERE d.tenant_id = i.tenant_id AND d.event_id = e.event_id
-          AND ((d.workflow_id = i.workflow_id AND d.disposition = 'accepted'
-                AND (d.run_id = i.run_id OR d.run_id IS NULL OR i.run_id IS NULL))
-            OR (d.cardinality = 'exclusive' AND d.status IN ('pending', 'delivered')
-                AND (d.disposition IS NULL OR d.disposition = 'accepted')))
-        OFFSET 0
-    )
-), taken AS (
-    INSERT INTO workflow_event_deliveries (
-        tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
-        cardinality, status, looked_back, due_at, lease_owner, created_at
-    )
-    SELECT tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
-           cardinality, 'pending', true, statement_timestamp(), NULL, statement_timestamp()
-    FROM found WHERE cardinality = 'all' OR age = 1
-    ORDER BY received_at, event_id, position
-    RETURNING tenant_id, event_id, wait_id
-), now_matched AS (
-    UPDATE workflow_runtime_events AS e SET outcome = 'matched', reason = NULL
-    FROM (SELECT DISTINCT tenant_id, event_id FROM taken) AS t
-    WHERE e.tenant_id = t.tenant_id AND e.event_id = t.event_id AND e.outcome <> 'matched'
-)
-SELECT i.tenant_id, i.wait_id, n.wait_id IS NOT NULL AS registered,
-       (SELECT count(*) FROM taken AS t
-        WHERE t.tenant_id = i.tenant_id AND t.wait_id = i.wait_id) AS matched_events
-FROM incoming AS i LEFT JOIN inserted AS n USING (tenant_id, wait_id)
-ORDER BY i.ordinal
-"""
-
-# Of waits that were there before: are they the same ones, and how do they stand?
-KNOWN_WAITS: Final = """
-SELECT w.tenant_id, w.wait_id, w.event_name, w.correlation_key, w.workflow_id, w.signal_name,
-       w.kind, w.cardinality, w.status,
-       (SELECT count(*) FROM workflow_event_deliveries AS d
-        WHERE d.tenant_id = w.tenant_id AND d.wait_id = w.wait_id AND d.looked_back)
-FROM unnest(%(tenants)b::text[], %(wait_ids)b::text[]) AS i (tenant_id, wait_id)
-JOIN workflow_run_waits AS w USING (tenant_id, wait_id)
 """
 
 # As LOCK_KEYS, for keys that turn up when locks are held already: out of order, so nobody is waited
@@ -317,12 +229,14 @@ SET status = 'closed', disposition = i.disposition, reason = i.reason, detail = 
 FROM (
     SELECT DISTINCT ON (tenant_id, wait_id) * FROM unnest(
         %(tenants)b::text[], %(wait_ids)b::text[], %(dispositions)b::text[], %(reasons)b::text[],
-        %(details)b::text[], %(streams_too)b::boolean[]
-    ) WITH ORDINALITY AS u (tenant_id, wait_id, disposition, reason, detail, streams_too, ordinal)
+        %(details)b::text[], %(streams_too)b::boolean[], %(first_run_ids)b::text[]
+    ) WITH ORDINALITY AS u (
+        tenant_id, wait_id, disposition, reason, detail, streams_too, first_run_id, ordinal)
     ORDER BY tenant_id, wait_id, streams_too DESC, ordinal
 ) AS i
 WHERE w.tenant_id = i.tenant_id AND w.wait_id = i.wait_id AND w.status <> 'closed'
   AND (w.kind <> 'stream' OR i.streams_too)
+  AND (i.first_run_id IS NULL OR w.first_run_id IS NULL OR w.first_run_id = i.first_run_id)
 """
 
 # What a closed wait had been handed and its workflow said nothing of: not yet signalled, it is
@@ -386,10 +300,11 @@ WITH given_back AS (
 )
 INSERT INTO workflow_event_deliveries (
     tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key, cardinality,
-    status, looked_back, due_at, lease_owner, created_at
+    status, looked_back, due_at, lease_owner, created_at, namespace, first_run_id
 )
 SELECT tenant_id, event_id, wait_id, workflow_id, run_id, signal_name, correlation_key,
-       cardinality, 'pending', false, statement_timestamp(), NULL, statement_timestamp()
+       cardinality, 'pending', false, statement_timestamp(), NULL, statement_timestamp(),
+       namespace, first_run_id
 FROM next_in_line ORDER BY received_at, event_id
 """
 

@@ -7,9 +7,9 @@ task: the answer goes to the workflow as every event does, through its delivery.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from correlation.event import Event, EventContext, EventId, EventName, Payload, TenantId
 from correlation.exact_writing import exact_json
@@ -18,9 +18,11 @@ from correlation.resolution import resolve
 from correlation.rules import Rules
 from correlation.task_form import answer_faults
 from pointsman.contract import HUMAN_TASK_COMPLETED
+from routing.chain_statements import CHAINS_OF_WAITS
+from routing.chains import Chain
 from routing.columns import event_arrays
 from routing.database import Connection, Database
-from routing.incoming import IncomingEvent, Origin
+from routing.incoming import DEFAULT_NAMESPACE, IncomingEvent, Origin
 from routing.launch_recording import look_up_triggers, record_launches
 from routing.operator_actions import OperatorAction, record_action
 from routing.statements import LOCK_KEYS, MATCH_EVENTS, PLAN_ANEW
@@ -44,6 +46,10 @@ NAMESPACE: Final = uuid.UUID("0a5dd6b2-2f6e-5c0f-8f0b-2b5c8f0d7e43")
 _LEASE: Final = timedelta(0)
 
 
+Retire: TypeAlias = Callable[[dict[tuple[str, str], Chain]], Awaitable[object]]
+"""Closes those of the waits (tenant, wait id) whose chain is gone."""
+
+
 class TaskDesk:
     """Where people act on tasks. Every method raises DatabaseUnavailable or RecordRefused.
 
@@ -51,9 +57,17 @@ class TaskDesk:
     written in the same transaction, behind the tenant's wall.
     """
 
-    def __init__(self, database: Database, buffer_ttl: timedelta) -> None:
+    def __init__(
+        self,
+        database: Database,
+        buffer_ttl: timedelta,
+        namespace: str = DEFAULT_NAMESPACE,
+        retire: Retire | None = None,
+    ) -> None:
         self._database = database
         self._buffer_ttl = buffer_ttl
+        self._namespace = namespace
+        self._retire = retire
 
     async def complete(
         self,
@@ -68,6 +82,7 @@ class TaskDesk:
 
         Of two answers the second is refused, whichever way each came.
         """
+        await self._retire_if_gone(tenant, task_id)
         lock = lock_hash(tenant, HUMAN_TASK_COMPLETED, task_id)
         async with self._database.transaction(tenant=tenant) as connection:
             await connection.execute(PLAN_ANEW)
@@ -86,6 +101,7 @@ class TaskDesk:
 
     async def claim(self, tenant: str, task_id: str, person: Person) -> TaskEnd:
         """Reserve an open task for the person; repeated by them, it changes nothing."""
+        await self._retire_if_gone(tenant, task_id)
         async with self._database.transaction(tenant=tenant) as connection:
             task = await _held(connection, tenant, task_id)
             if isinstance(task, TaskRefusal):
@@ -126,6 +142,21 @@ class TaskDesk:
             action = _action(task, person, "comment_task", text)
             return TaskDone(await record_action(connection, action))
 
+    async def _retire_if_gone(self, tenant: str, task_id: str) -> None:
+        """Close the task if its workflow is gone: an answer would reach nobody.
+
+        Where Temporal does not say so the task stays open; its answer is kept, and the delivery
+        says what became of it.
+        """
+        if self._retire is None:
+            return
+        async with self._database.transaction(tenant=tenant) as connection:
+            target = {"tenants": [tenant], "wait_ids": [task_id]}
+            cursor = await connection.execute(CHAINS_OF_WAITS, target)
+            rows = await cursor.fetchall()
+        if rows:
+            await self._retire({(row[0], row[1]): Chain(*row[2:]) for row in rows})
+
     async def _record(self, connection: Connection, event: Event, rules: Rules) -> None:
         """Record the event as the match transaction does; its deliveries are left to be claimed."""
         origin = Origin(STREAM, event.event_id)
@@ -134,11 +165,12 @@ class TaskDesk:
         terms = {
             "owner": STREAM,
             "delivers": False,
+            "namespaces": [self._namespace],
             "lease": _LEASE,
             "buffer_ttl": self._buffer_ttl,
         }
         await connection.execute(MATCH_EVENTS, event_arrays([incoming]) | terms)
-        await record_launches(connection, triggers, [incoming])
+        await record_launches(connection, triggers, [incoming], self._namespace)
 
 
 _UNKNOWN: Final = TaskRefusal(TaskRefused.UNKNOWN, "there is no such task")

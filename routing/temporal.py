@@ -8,9 +8,9 @@ needed to tell two cases apart, both the status and the detail are looked at.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, assert_never
 from uuid import UUID, uuid5
 
 from temporalio.api.common.v1 import Header, Payload, Payloads, WorkflowExecution
@@ -23,12 +23,16 @@ from temporalio.service import RPCError, RPCStatusCode
 from correlation.reason import Reason
 from correlation.task_answer import completion_text
 from pointsman.contract import HUMAN_TASK_COMPLETED
+from routing.chains import Gone, Lives
 from routing.incoming import Delivery
 from routing.payload_codec import CodecRefused, CodecUnavailable, codec_of, encoded
 from routing.signalling import Delivered, Refused, SignalResult, TryAgain
+from routing.temporal_chains import TemporalChains, usable_run_id
 
 DELIVERY_NAMESPACE: Final = UUID("6b1c9a52-7c0e-5e0b-9d55-2f9f8c6f3a41")
 IDENTITY: Final = "pointsman"
+MOST_RUNS: Final = 5
+"""So many runs of a chain are tried one after the other before it is left for later."""
 
 _JSON_PLAIN: Final = {"encoding": b"json/plain"}
 # One for all: `json.dumps` makes another for each call whose options are not its own.
@@ -57,28 +61,42 @@ def signal_text(delivery: Delivery, request_id: str) -> str:
 
 
 class TemporalSignaller:
-    """Signals the workflows of one namespace."""
+    """Signals workflows, in any namespace of one server."""
 
-    def __init__(self, client: Client, timeout: timedelta = timedelta(seconds=5)) -> None:
+    def __init__(
+        self,
+        client: Client,
+        timeout: timedelta = timedelta(seconds=5),
+        chains: TemporalChains | None = None,
+    ) -> None:
         self._service = client.workflow_service
-        self._namespace = client.namespace
         self._codec = codec_of(client)
         self._timeout = timeout
+        self._chains = chains or TemporalChains(client, timeout)
 
     async def signal(self, delivery: Delivery) -> SignalResult:
-        """Send the signal to whatever run the workflow id has now.
+        """Send the signal to the run that registered the wait, or the one that it went on in.
 
-        Without a run id on purpose: continue-as-new and reset change it, and the wait id in the
-        signal tells an unrelated later run that it is not meant.
+        Named, a run of another chain under the same workflow id is never meant. Continue-as-new,
+        reset and the like close the named run; only then the chain is asked for.
         """
         request_id = delivery_id(delivery.tenant, delivery.event_id, delivery.wait_id)
-        text = signal_text(delivery, request_id)
         try:
-            payloads = await encoded(self._codec, [json_payload(text)])
+            payloads = await encoded(self._codec, [json_payload(signal_text(delivery, request_id))])
+            return await self._to_the_chain(delivery, request_id, payloads)
         except (CodecUnavailable, CodecRefused) as error:
             return unencoded(error)
+        except RPCError as error:
+            return classify(error)
+        except RuntimeError as error:
+            # The lazy client's first connection: any failure of it is a bare RuntimeError.
+            return TryAgain(Reason.TEMPORAL_UNAVAILABLE, str(error), outage=True)
+
+    async def _to_the_chain(
+        self, delivery: Delivery, request_id: str, payloads: Sequence[Payload]
+    ) -> SignalResult:
         request = SignalWorkflowExecutionRequest(
-            namespace=self._namespace,
+            namespace=delivery.namespace,
             workflow_execution=WorkflowExecution(workflow_id=delivery.workflow_id),
             signal_name=delivery.signal_name,
             input=Payloads(payloads=payloads),
@@ -86,16 +104,38 @@ class TemporalSignaller:
             request_id=request_id,
             header=Header(fields=trace_header(delivery.traceparent, delivery.tracestate)),
         )
+        chain = delivery.chain
+        run_id = self._chains.newest_known(chain) or usable_run_id(chain.run_id)
+        if run_id is not None and await self._reached(request, run_id):
+            return Delivered()
+        for _ in range(MOST_RUNS):
+            standing = await self._chains.locate(chain)
+            match standing:
+                case Gone(reason, detail):
+                    return Refused(reason, detail)
+                case Lives(run_id=newest):
+                    if await self._reached(request, newest):
+                        return Delivered(None if chain.run_id else standing)
+                case None:
+                    break
+                case _:
+                    assert_never(standing)
+        detail = "the workflow goes on in new runs faster than they can be signalled"
+        return TryAgain(Reason.TEMPORAL_ERROR, detail, outage=False)
+
+    async def _reached(self, request: SignalWorkflowExecutionRequest, run_id: str) -> bool:
+        """Signal the run; False when it has ended, or is not there. Raises RPCError."""
+        request.workflow_execution.run_id = run_id
         try:
             await self._service.signal_workflow_execution(
                 request, retry=False, timeout=self._timeout
             )
         except RPCError as error:
-            return classify(error)
-        except RuntimeError as error:
-            # The lazy client's first connection: any failure of it is a bare RuntimeError.
-            return TryAgain(Reason.TEMPORAL_UNAVAILABLE, str(error), outage=True)
-        return Delivered()
+            match classify(error):
+                case Refused(reason=Reason.RUN_CLOSED | Reason.RUN_NOT_FOUND):
+                    return False
+            raise
+        return True
 
 
 def json_payload(text: str) -> Payload:

@@ -23,29 +23,33 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from correlation.reason import Reason
-from routing.incoming import WorkflowId
 from routing.payload_codec import CodecRefused, CodecUnavailable, codec_of, encoded
-from routing.reconcile import RunState
 from routing.run_controls import Control, ControlOrder, NotTaken, Taken
 from routing.run_reconcile import RunKey, RunSeen, Sight
 from routing.run_records import RunStatus
 from routing.signalling import Delivered, Refused, TryAgain
 from routing.temporal import IDENTITY, classify, json_payload, unencoded
-from routing.temporal_status import run_state, run_status
+from routing.temporal_status import run_status
 
 _AFTER_CANCELLING: Final = {None, RunStatus.RUNNING, RunStatus.CANCELED}
 _CLOSING: Final = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
 
 
 class TemporalRun:
-    """The runs of one namespace, a bounded number of calls at a time."""
+    """Runs of one server, a bounded number of calls at a time.
+
+    Controlled are those in the client's namespace, and in those of the `others`.
+    """
 
     def __init__(
-        self, client: Client, timeout: timedelta = timedelta(seconds=5), concurrency: int = 10
+        self,
+        client: Client,
+        timeout: timedelta = timedelta(seconds=5),
+        concurrency: int = 10,
+        others: Sequence[Client] = (),
     ) -> None:
         self._service = client.workflow_service
-        self._namespace = client.namespace
-        self._codec = codec_of(client)
+        self._codecs = {each.namespace: codec_of(each) for each in (client, *others)}
         self._timeout = timeout
         self._turns = asyncio.Semaphore(concurrency)
 
@@ -53,16 +57,15 @@ class TemporalRun:
         """How each run stands, in the order given; None where Temporal did not answer."""
         return await asyncio.gather(*(self._look_at(run) for run in runs))
 
-    async def states(self, workflows: Sequence[WorkflowId]) -> Sequence[RunState]:
-        """How the newest run of each workflow id stands, in the order given; never raises."""
-        newest = [RunKey("", workflow_id, "") for workflow_id in workflows]
-        statuses = await asyncio.gather(*(self._status(run) for run in newest))
-        return [run_state(status) for status in statuses]
-
     async def ask(self, run: RunKey, order: ControlOrder, request_id: str) -> Taken | NotTaken:
         """Pass the order on; exactly this run is meant, never a later one of its workflow."""
+        if run.namespace not in self._codecs:
+            return NotTaken(
+                Reason.NAMESPACE_NOT_SERVED,
+                f"the run is in the namespace {run.namespace}, which this process does not serve",
+            )
         try:
-            argument = await self._argument(order)
+            argument = await self._argument(run, order)
         except (CodecUnavailable, CodecRefused) as error:
             missing = unencoded(error)
             return NotTaken(missing.reason, missing.detail)
@@ -85,7 +88,7 @@ class TemporalRun:
         self, run: RunKey, order: ControlOrder, argument: Payloads, request_id: str
     ) -> tuple[Callable[..., Awaitable[Any]], Any]:
         common: dict[str, Any] = {
-            "namespace": self._namespace,
+            "namespace": run.namespace,
             "workflow_execution": _execution(run),
             "identity": f"{IDENTITY}: {order.actor}",
         }
@@ -110,11 +113,12 @@ class TemporalRun:
             case Control.RESUME | Control.RETRY | Control.REQUEUE_EVENT_WAIT:
                 raise ValueError(f"Temporal has no {order.control.value}")
 
-    async def _argument(self, order: ControlOrder) -> Payloads:
+    async def _argument(self, run: RunKey, order: ControlOrder) -> Payloads:
         """What a signal carries; raises CodecUnavailable or CodecRefused."""
         if order.control is not Control.SIGNAL or order.signal_input is None:
             return Payloads()
-        return Payloads(payloads=await encoded(self._codec, [json_payload(order.signal_input)]))
+        codec = self._codecs[run.namespace]
+        return Payloads(payloads=await encoded(codec, [json_payload(order.signal_input)]))
 
     async def _ended(self, run: RunKey) -> RunStatus | None:
         """How the run ended; None while it has not. Raises RPCError."""
@@ -134,22 +138,12 @@ class TemporalRun:
 
     async def _describe(self, run: RunKey) -> WorkflowExecutionInfo:
         request = DescribeWorkflowExecutionRequest(
-            namespace=self._namespace, execution=_execution(run)
+            namespace=run.namespace, execution=_execution(run)
         )
         answer = await self._service.describe_workflow_execution(
             request, retry=False, timeout=self._timeout
         )
         return answer.workflow_execution_info
-
-    async def _status(self, run: RunKey) -> RunStatus | None:
-        async with self._turns:
-            try:
-                return run_status((await self._describe(run)).status)
-            except RPCError as error:
-                missing = _missing(error)
-                return None if missing is None else missing.status
-            except RuntimeError:
-                return None
 
     async def _look_at(self, run: RunKey) -> Sight:
         async with self._turns:
@@ -171,7 +165,7 @@ class TemporalRun:
         """The run that a continued one went on in: its last event names it."""
         answer = await self._service.get_workflow_execution_history(
             GetWorkflowExecutionHistoryRequest(
-                namespace=self._namespace,
+                namespace=run.namespace,
                 execution=_execution(run),
                 history_event_filter_type=_CLOSING,
             ),

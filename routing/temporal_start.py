@@ -31,18 +31,17 @@ _NO_DUPLICATES: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DU
 
 
 class TemporalStarter:
-    """Starts workflows in one namespace."""
+    """Starts workflows, in any namespace of one server."""
 
     def __init__(self, client: Client, timeout: timedelta = timedelta(seconds=5)) -> None:
         self._service = client.workflow_service
-        self._namespace = client.namespace
         self._codec = codec_of(client)
         self._timeout = timeout
 
     async def start(self, launch: Launch) -> LaunchResult:
         """Start the workflow; a task queue that nobody serves yet is no reason not to."""
         try:
-            request = await _request(launch, self._namespace, self._codec)
+            request = await _request(launch, self._codec)
         except (CodecUnavailable, CodecRefused) as error:
             return unencoded(error)
         try:
@@ -57,9 +56,7 @@ class TemporalStarter:
         return Launched(RunId(answer.run_id))
 
 
-async def _request(
-    launch: Launch, namespace: str, codec: PayloadCodec | None
-) -> StartWorkflowExecutionRequest:
+async def _request(launch: Launch, codec: PayloadCodec | None) -> StartWorkflowExecutionRequest:
     """The request; raises CodecUnavailable or CodecRefused."""
     memo = {
         "pointsman.tenant": launch.tenant,
@@ -67,7 +64,7 @@ async def _request(
         "pointsman.event_id": launch.event_id,
     }
     return StartWorkflowExecutionRequest(
-        namespace=namespace,
+        namespace=launch.namespace,
         workflow_id=launch.workflow_id,
         workflow_type=WorkflowType(name=launch.workflow_type),
         task_queue=TaskQueue(name=launch.task_queue),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, assert_never
+from typing import Final
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 
-from routing.reconcile import RunState
 from routing.run_records import RunStatus
 
 STATUSES: Final[Mapping[int, RunStatus | None]] = {
@@ -33,25 +32,3 @@ def run_status(status: int) -> RunStatus | None:
     That is a status that Temporal left unspecified, and a number that only a newer server knows.
     """
     return STATUSES.get(status)
-
-
-def run_state(status: RunStatus | None) -> RunState:
-    """What the status of a workflow id's newest run means for the waits of the workflow."""
-    match status:
-        # A run that went on in another one is not the newest any more.
-        case None | RunStatus.CONTINUED_AS_NEW:
-            return RunState.UNKNOWN
-        case RunStatus.RUNNING:
-            return RunState.RUNNING
-        case RunStatus.NOT_FOUND:
-            return RunState.NOT_FOUND
-        case (
-            RunStatus.COMPLETED
-            | RunStatus.FAILED
-            | RunStatus.CANCELED
-            | RunStatus.TERMINATED
-            | RunStatus.TIMED_OUT
-        ):
-            return RunState.CLOSED
-        case _:
-            assert_never(status)

@@ -24,17 +24,16 @@ FAILED: Final = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 
 
 class TemporalTasks:
-    """The workflow tasks of one namespace's runs."""
+    """The workflow tasks of runs, in any namespace of one server."""
 
     def __init__(self, client: Client, timeout: timedelta = timedelta(seconds=5)) -> None:
         self._service = client.workflow_service
-        self._namespace = client.namespace
         self._timeout = timeout
 
     async def failing_task(self, run: RunKey) -> FailingTask | None:
         """See `FailingTasks.failing_task`."""
         request = GetWorkflowExecutionHistoryReverseRequest(
-            namespace=self._namespace,
+            namespace=run.namespace,
             execution=WorkflowExecution(workflow_id=run.workflow_id, run_id=run.run_id),
             maximum_page_size=LAST_EVENTS,
         )

@@ -49,6 +49,8 @@ class TriggerLine:
     enabled: bool
     version: int
     updated_at: datetime
+    namespace: str | None = None
+    """Temporal namespace to launch in; None: the first one that is served."""
 
 
 async def apply_triggers(
@@ -140,7 +142,8 @@ async def list_triggers(
 
 
 def _line(row: Sequence[Any]) -> TriggerLine:
-    tenant, trigger_id, event, workflow, queue, mapping, where, alone, enabled, version, at = row
+    tenant, trigger_id, event, workflow, queue, mapping, where, alone, enabled, *rest = row
+    version, at, namespace = rest
     return TriggerLine(
         tenant=tenant,
         trigger_id=trigger_id,
@@ -153,6 +156,7 @@ def _line(row: Sequence[Any]) -> TriggerLine:
         enabled=enabled,
         version=version,
         updated_at=at,
+        namespace=namespace,
     )
 
 
@@ -169,6 +173,7 @@ def _columns(trigger: Trigger) -> dict[str, object]:
         "filter": exact_json(dict(sorted(where.items()))) if where else None,
         "only_without_wait": trigger.only_without_wait,
         "enabled": trigger.enabled,
+        "namespace": trigger.namespace,
     }
 
 

@@ -7,25 +7,27 @@ from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Seque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from correlation.closing import Closing, without_taken_back
 from correlation.event import EventName, TenantId
 from correlation.key import CorrelationKey, lock_hash
+from correlation.reason import Reason
 from pointsman.contract import Cardinality, WaitKind
+from routing.chains import Chain
 from routing.database import Connection, Database
 from routing.faults import WaitConflict
-from routing.incoming import RunId, WaitId, WorkflowId
+from routing.incoming import DEFAULT_NAMESPACE, RunId, WaitId, WorkflowId
+from routing.launch_statements import RELEASE_LAUNCHES
+from routing.registration_statements import KNOWN_WAITS, REGISTER_WAITS
 from routing.return_statements import RETURN_EVENTS
 from routing.run_statements import PROJECT_REGISTERED
 from routing.statements import (
     CLOSE_WAITS,
     DISPOSE_DELIVERIES,
     KEYS_OF_WAITS,
-    KNOWN_WAITS,
     LOCK_KEYS,
     PLAN_ANEW,
-    REGISTER_WAITS,
     REOFFER_EVENTS,
     SETTLE_CLOSED,
     STATUS_OF_WAITS,
@@ -33,6 +35,8 @@ from routing.statements import (
 )
 from routing.task_records import AskedOfPeople
 from routing.task_statements import KNOWN_TASKS, REGISTER_TASKS
+
+_RUN_GONE: Final = (Reason.RUN_CLOSED, Reason.RUN_NOT_FOUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,14 @@ class Wait:
     """When the workflow gives up by itself: shown to people, and nothing else."""
     task: AskedOfPeople | None = None
     """Of a wait of kind `human`: what is asked of a person."""
+    namespace: str = DEFAULT_NAMESPACE
+    first_run_id: RunId | None = None
+    """The first run of the chain that the run belongs to."""
+
+    @property
+    def chain(self) -> Chain:
+        """Whose it is."""
+        return Chain(self.namespace, self.workflow_id, self.run_id, self.first_run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,10 @@ class Registration:
     """Events taken by the look-back; each is a delivery now."""
     conflict: bool = False
     """True when another wait is registered under this id; nothing was changed."""
+    rivals: tuple[WaitId, ...] = ()
+    """Open waits of other runs of the same workflow id: they may be of a chain that is gone."""
+    held_by: Chain | None = None
+    """The other run of the same workflow id that registered the wait; nothing was changed."""
 
 
 class Waits:
@@ -93,7 +109,9 @@ class Waits:
                 await connection.execute(REGISTER_TASKS, _task_columns(asking))
             rows = await cursor.fetchall()
             answers = {
-                (row[0], row[1]): Registration(row[1], "waiting", row[3]) for row in rows if row[2]
+                (row[0], row[1]): Registration(row[1], "waiting", row[3], rivals=tuple(row[4]))
+                for row in rows
+                if row[2]
             }
             known = [wait for identity, wait in unique.items() if identity not in answers]
             if known:
@@ -182,6 +200,8 @@ async def close_locked(
         await connection.execute(CLOSE_WAITS, _closing_columns(closed))
     await connection.execute(SETTLE_CLOSED, parameters)
     await connection.execute(REOFFER_EVENTS, parameters)
+    if any(closing.reason in _RUN_GONE for closing in closings):
+        await connection.execute(RELEASE_LAUNCHES, parameters)
     cursor = await connection.execute(STATUS_OF_WAITS, parameters)
     return {(row[0], row[1]): str(row[2]) for row in await cursor.fetchall()}
 
@@ -222,16 +242,32 @@ def _registration(
     wait: Wait, row: tuple[Any, ...], asked: tuple[str, str | None] | None
 ) -> Registration:
     task = None if wait.task is None else (wait.task.title, wait.task.form)
-    _, _, name, key, workflow_id, signal_name, kind, cardinality, status, matched = row
-    same = task == asked and (name, key, workflow_id, signal_name, kind, cardinality) == (
+    _, _, name, key, workflow_id, signal_name, kind, cardinality, status, *of, matched = row
+    namespace, run_id, first_run_id = of
+    stored = Chain(namespace, workflow_id, run_id, first_run_id)
+    if _is_of_another_run(wait, stored):
+        return Registration(wait.wait_id, status, matched, held_by=stored)
+    same = task == asked and (name, key, stored.namespace, workflow_id) == (
         wait.event_name,
         wait.correlation_key,
+        wait.namespace,
         wait.workflow_id,
+    )
+    same = same and (signal_name, kind, cardinality) == (
         wait.signal_name,
         wait.kind.value,
         wait.cardinality.value,
     )
     return Registration(wait.wait_id, status, matched, conflict=not same)
+
+
+def _is_of_another_run(wait: Wait, stored: Chain) -> bool:
+    """Whether another run of the workflow registered this wait, as far as both are known."""
+    if (wait.namespace, wait.workflow_id) != (stored.namespace, stored.workflow_id):
+        return False
+    if None in {wait.run_id, wait.first_run_id, stored.run_id, stored.first_run_id}:
+        return False
+    return wait.run_id != stored.run_id
 
 
 def raise_conflict(wait: Wait) -> None:
@@ -262,6 +298,8 @@ def _wait_columns(waits: Sequence[Wait]) -> dict[str, object]:
         "lookbacks": [wait.lookback for wait in waits],
         "expiries": [wait.expires_at for wait in waits],
         "timeouts": [wait.times_out_at for wait in waits],
+        "namespaces": [wait.namespace for wait in waits],
+        "first_run_ids": [wait.first_run_id for wait in waits],
     }
 
 
@@ -276,8 +314,11 @@ def _task_columns(waits: Sequence[Wait]) -> dict[str, object]:
     }
 
 
+_RUN_COLUMNS: Final = ("tenants", "workflow_ids", "run_ids", "namespaces", "first_run_ids")
+
+
 def _run_columns(columns: Mapping[str, object]) -> dict[str, object]:
-    return {name: columns[name] for name in ("tenants", "workflow_ids", "run_ids")}
+    return {name: columns[name] for name in _RUN_COLUMNS}
 
 
 def _closing_columns(closings: Sequence[Closing]) -> dict[str, object]:
@@ -291,4 +332,5 @@ def _closing_columns(closings: Sequence[Closing]) -> dict[str, object]:
         "reasons": [closing.reason.value if closing.reason else None for closing in closings],
         "details": [closing.detail for closing in closings],
         "streams_too": [closing.closes_streams for closing in closings],
+        "first_run_ids": [closing.first_run_id for closing in closings],
     }

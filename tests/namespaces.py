@@ -14,9 +14,9 @@ from tests.conftest import TemporalTarget
 from tests.waiting import wait_until
 
 
-async def a_namespace(temporal: TemporalTarget) -> Client:
+async def a_namespace(temporal: TemporalTarget, name: str | None = None) -> Client:
     """A client of a new namespace that the server knows by now."""
-    namespace = f"test-{uuid4().hex[:8]}"
+    namespace = name or f"test-{uuid4().hex[:8]}"
     operator = await Client.connect(temporal.address, namespace=temporal.namespace)
     retention = Duration()
     retention.FromTimedelta(timedelta(days=1))

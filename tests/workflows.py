@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 from pointsman.contract import EVENT_SIGNAL
 
@@ -55,3 +56,34 @@ class Unmoved:
         except asyncio.CancelledError:
             return "done all the same"
         raise AssertionError("nobody ends the wait")
+
+
+@workflow.defn
+class Chained:
+    """Collects event signals, and ends in the way that it is told to."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.told = ""
+
+    @workflow.run
+    async def run(self, earlier: list[str]) -> list[str]:
+        self.events = earlier + self.events
+        await workflow.wait_condition(lambda: bool(self.told))
+        if self.told == "continue":
+            workflow.continue_as_new(self.events)
+        if self.told == "fail":
+            raise ApplicationError("told to")
+        return self.events
+
+    @workflow.signal(name=EVENT_SIGNAL)
+    def receive(self, event: dict[str, Any]) -> None:
+        self.events.append(f"{event['waitId']} {event['eventId']}")
+
+    @workflow.signal
+    def tell(self, how: str) -> None:
+        self.told = how
+
+    @workflow.query
+    def seen(self) -> list[str]:
+        return self.events

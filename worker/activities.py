@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -26,7 +27,7 @@ from pointsman.contract import (
     RegisterWait,
 )
 from routing.faults import InvalidTask, InvalidWait, RecordRefused, WaitConflict
-from routing.incoming import RunId, WaitId, WorkflowId
+from routing.incoming import DEFAULT_NAMESPACE, RunId, WaitId, WorkflowId
 from routing.task_records import AskedOfPeople
 from routing.waits import Registration, Wait, raise_conflict
 from worker.activity_arguments import parsed
@@ -70,7 +71,7 @@ class WaitActivities:
     async def register_wait(self, request: RawValue) -> dict[str, Any]:
         """Register a wait; `request` is a `RegisterWait`, the result a `RegisteredWait`."""
         try:
-            wait = to_wait(parsed(request, RegisterWait, coded=True))
+            wait = _of_its_activity(to_wait(parsed(request, RegisterWait, coded=True)))
             registration = await self._registering.call(wait)
             if registration.conflict:
                 raise_conflict(wait)
@@ -120,9 +121,26 @@ class WaitActivities:
             return "refused"
 
 
-def to_wait(request: RegisterWait) -> Wait:
-    """The wait that a request asks for; raises InvalidWait, naming the field that is unusable."""
-    for field in ("workflow_id", "run_id", "signal", "filter"):
+def _of_its_activity(wait: Wait) -> Wait:
+    """What a request leaves unsaid Temporal says of the activity itself."""
+    if not activity.in_activity():
+        return replace(wait, namespace=wait.namespace or DEFAULT_NAMESPACE)
+    info = activity.info()
+    wait = replace(wait, namespace=wait.namespace or info.workflow_namespace or "")
+    if wait.run_id is None and (wait.namespace, wait.workflow_id) == (
+        info.workflow_namespace,
+        info.workflow_id,
+    ):
+        return replace(wait, run_id=RunId(str(info.workflow_run_id)))
+    return wait
+
+
+def to_wait(request: RegisterWait, namespace: str = "") -> Wait:
+    """The wait that a request asks for; raises InvalidWait, naming the field that is unusable.
+
+    It is in `namespace` unless the request names another.
+    """
+    for field in ("workflow_id", "run_id", "first_run_id", "namespace", "signal", "filter"):
         _check_storable(field, getattr(request, field))
     return Wait(
         tenant=TenantId(request.tenant),
@@ -139,6 +157,8 @@ def to_wait(request: RegisterWait) -> Wait:
         expires_at=_within_the_calendar(request.expires_at),
         times_out_at=_within_the_calendar(request.times_out_at),
         task=None if request.task is None else _asked(request.task),
+        namespace=request.namespace or namespace,
+        first_run_id=None if request.first_run_id is None else RunId(request.first_run_id),
     )
 
 

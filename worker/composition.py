@@ -6,7 +6,7 @@ recorder → matcher → dispatcher → Temporal. `worker/running.py` runs what 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -48,11 +48,12 @@ class Sweeping:
     """The loops of the role `sweeper`."""
 
     sweeping: Lease
-    following: Lease
+    following: Mapping[str, Lease]
+    """For each namespace that is served."""
     sweeper: Sweeper
     retention: Retention
-    follower: Callable[[Callable[[], None]], Follower]
-    """What follows the runs; it is given how to wake delivery."""
+    follower: Callable[[str, Callable[[], None]], Follower]
+    """What follows the runs of a namespace; it is given how to wake delivery."""
     stream_retention: StreamRetention | None
     """None: the streams are never trimmed."""
 
@@ -99,7 +100,9 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
             consumer=_consumer(ground, source, matcher, sink) if consumes else None,
             outgoing=outgoing,
             sink=sink,
-            activities=_activities(ground, sink.wake) if Role.WORKER in roles else None,
+            activities=_activities(ground, temporal, sink.wake)
+            if temporal and Role.WORKER in roles
+            else None,
             sweeping=_sweeping(ground, temporal) if temporal and Role.SWEEPER in roles else None,
             api=_api(ground, temporal, matcher, sink, backlogs)
             if temporal and Role.API in roles
@@ -168,11 +171,12 @@ def _consumer(
     )
 
 
-def _activities(ground: Ground, wake: Callable[[], None]) -> WaitActivities:
-    from routing.waits import Waits
+def _activities(
+    ground: Ground, temporal: TemporalParts, wake: Callable[[], None]
+) -> WaitActivities:
     from worker.activities import WaitActivities
 
-    return WaitActivities(ground.observation.waits(Waits(ground.database)), wake)
+    return WaitActivities(ground.observation.waits(temporal.waits), wake)
 
 
 def _sweeping(ground: Ground, temporal: TemporalParts) -> Sweeping:
@@ -183,7 +187,7 @@ def _sweeping(ground: Ground, temporal: TemporalParts) -> Sweeping:
     database, observation = ground.database, ground.observation
     return Sweeping(
         sweeping=_lease(ground, SWEEPING),
-        following=_lease(ground, following(ground.settings.temporal_namespace)),
+        following={name: _lease(ground, following(name)) for name in temporal.clients},
         sweeper=_sweeper(ground),
         retention=Retention(observation.kept(database), keeping(ground.settings)),
         follower=partial(open_follower, ground, temporal),
@@ -231,7 +235,6 @@ def _api(
     backlogs: StreamBacklogs,
 ) -> Parts:
     from ingress.dead_letter_desk import DeadLetterDesk
-    from routing.waits import Waits
     from worker.api.parts import make_parts
 
     desk = DeadLetterDesk(ground.connect)
@@ -245,7 +248,8 @@ def _api(
         desk,
         backlogs,
         ground.schemas,
-        ground.observation.waits(Waits(ground.database)),
+        ground.observation.waits(temporal.waits),
         temporal.runs,
         temporal.tasks,
+        temporal.waits.retire_gone,
     )

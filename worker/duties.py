@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from worker.composition import Sweeping
@@ -26,8 +27,8 @@ def duties(
             loops.append(trim_for_ever(parts.stream_retention, settings.retention_period))
         return loops
 
-    def following() -> Loops:
-        follower = parts.follower(wake)
+    def following(namespace: str) -> Loops:
+        follower = parts.follower(namespace, wake)
         return [
             follower.follow_for_ever(),
             follower.walk_waits_for_ever(),
@@ -36,5 +37,8 @@ def duties(
 
     return [
         lead_for_ever(parts.sweeping, sweeping, observation),
-        lead_for_ever(parts.following, following, observation),
+        *(
+            lead_for_ever(lease, partial(following, namespace), observation)
+            for namespace, lease in parts.following.items()
+        ),
     ]

@@ -25,7 +25,7 @@ from routing.visibility.feed import Followed, VisibilityFeed
 from routing.visibility.hints import lately_answered
 from routing.visibility.records import VisibilityUnusable
 from routing.visibility.temporal import TemporalVisibility
-from routing.visibility.verdicts import NewestRuns
+from routing.visibility.verdicts import ChainVerdicts
 
 if TYPE_CHECKING:
     from worker.ground import Ground
@@ -87,6 +87,7 @@ class Follower:
 
         async def step(after: Place) -> Place | None:
             page = await self.waits.look((after or BEGINNING)[:2])  # type: ignore[arg-type]
+            await self.waits.bind(page.bonds)
             await self.waits.retire(page.ghosts)
             self._retired(page.ghosts)
             return page.next_after
@@ -97,7 +98,8 @@ class Follower:
         """Compare all open runs with Temporal, a few at a time."""
 
         async def step(after: Place) -> Place | None:
-            page = await self.runs.walk_page(RunKey(*(after or FIRST)[:3]))
+            tenant, workflow_id, run_id = (after or FIRST)[:3]
+            page = await self.runs.walk_page(RunKey(tenant, workflow_id, run_id, self.namespace))
             _log_runs(page.changed)
             return None if page.next_after is None else page.next_after[:3]
 
@@ -174,18 +176,19 @@ class Follower:
             await asyncio.sleep(max(pause.total_seconds(), RESTS * (monotonic() - began)))
 
 
-def open_follower(ground: Ground, temporal: TemporalParts, wake: Callable[[], None]) -> Follower:
-    """What follows the namespace of this process."""
-    settings, runs = ground.settings, temporal.runs
+def open_follower(
+    ground: Ground, temporal: TemporalParts, namespace: str, wake: Callable[[], None]
+) -> Follower:
+    """What follows one namespace."""
+    settings, runs, chains = ground.settings, temporal.runs, temporal.chains
     database = ground.observation.reconciled(ground.database)
-    visibility = TemporalVisibility(temporal.client, settings.signal_timeout)
-    namespace = settings.temporal_namespace
+    visibility = TemporalVisibility(temporal.clients[namespace], settings.signal_timeout)
     return Follower(
         namespace=namespace,
         database=database,
-        feed=VisibilityFeed(database, namespace, visibility, NewestRuns(runs)),
-        waits=Reconciler(database, runs, page=ON_A_PAGE),
-        runs=RunReconciler(database, runs, page=ON_A_PAGE),
+        feed=VisibilityFeed(database, namespace, visibility, ChainVerdicts(chains, namespace)),
+        waits=Reconciler(database, chains, namespaces=[namespace], page=ON_A_PAGE),
+        runs=RunReconciler(database, runs, namespaces=[namespace], page=ON_A_PAGE),
         wake=wake,
         watch=ground.observation,
         period=settings.reconcile_period,

@@ -1,10 +1,11 @@
-"""The two loops of the role `delivery` as one: signals and launches."""
+"""The loops of the role `delivery` as one: for each namespace, signals and launches."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import groupby
 
 from routing.dispatch import Dispatcher
 from routing.incoming import Delivery
@@ -12,29 +13,39 @@ from routing.launcher import Launcher
 
 
 class Outgoing:
-    """Sends signals and starts workflows. `run` must be running."""
+    """Sends signals and starts workflows. `run` must be running.
 
-    def __init__(self, dispatcher: Dispatcher, launcher: Launcher) -> None:
-        self._dispatcher = dispatcher
-        self._launcher = launcher
+    Each namespace has loops of its own: one that is missing, busy or forbidden holds up no other.
+    """
+
+    def __init__(
+        self, dispatchers: Mapping[str, Dispatcher], launchers: Mapping[str, Launcher]
+    ) -> None:
+        self._dispatchers = dispatchers
+        self._launchers = launchers
 
     async def submit(self, deliveries: Sequence[Delivery]) -> None:
         """Take over deliveries that were just leased; see `Dispatcher.submit`."""
-        await self._dispatcher.submit(deliveries)
+        for namespace, some in groupby(deliveries, lambda delivery: delivery.namespace):
+            await self._dispatchers[namespace].submit(list(some))
 
     def wake(self) -> None:
         """There may be due deliveries or launches in the tables: look now."""
-        self._dispatcher.wake()
-        self._launcher.wake()
+        for loop in self._loops():
+            loop.wake()
 
     async def run(self) -> None:
         """Send and start until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._dispatcher.run())
-            group.create_task(self._launcher.run())
+            for loop in self._loops():
+                group.create_task(loop.run())
 
     async def drain(self, within: timedelta) -> None:
         """Take nothing on any more and finish what is in memory."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._dispatcher.drain(within))
-            group.create_task(self._launcher.drain(within))
+            for loop in self._loops():
+                group.create_task(loop.drain(within))
+
+    def _loops(self) -> Iterator[Dispatcher | Launcher]:
+        yield from self._dispatchers.values()
+        yield from self._launchers.values()

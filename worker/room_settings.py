@@ -76,6 +76,7 @@ def matching(settings: Settings, owner: str) -> Matching:
         delivers=Role.DELIVERY in settings.roles,
         lease=settings.delivery_lease,
         buffer_ttl=settings.buffer_ttl,
+        namespaces=settings.temporal_namespaces,
     )
 
 

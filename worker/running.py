@@ -82,9 +82,14 @@ async def _serve_activities(
 
     activities = served.all
     come_by = service.observation.worker.beat
-    await serve_activities(
-        service.settings, service.codecs, activities, stopping, service.backoff, come_by
-    )
+    settings, codecs, backoff = service.settings, service.codecs, service.backoff
+    async with asyncio.TaskGroup() as group:
+        for namespace in settings.temporal_namespaces:
+            group.create_task(
+                serve_activities(
+                    settings, codecs, activities, stopping, backoff, come_by, namespace
+                )
+            )
 
 
 async def _serve_api(service: Service, parts: Parts, stopping: asyncio.Event) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
-from worker.setting_values import HostAndPort, Secret
+from worker.setting_values import HostAndPort, Names, Secret
 
 if TYPE_CHECKING:
     from temporalio.envconfig import ClientConnectConfig
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 class TemporalSettings(BaseSettings):
@@ -22,11 +26,12 @@ class TemporalSettings(BaseSettings):
         validation_alias="TEMPORAL_ADDRESS",
         description="Temporal's frontend, as `host:port`.",
     )
-    temporal_namespace: str = Field(
-        default="default",
+    temporal_namespaces: Annotated[Names, AfterValidator(_each_once)] = Field(
+        default=("default",),
         validation_alias="TEMPORAL_NAMESPACE",
         min_length=1,
-        description="Namespace whose workflows are signalled and launched.",
+        description="Namespaces that are served, separated by commas: their workflows are "
+        "signalled, launched and controlled. Triggers that name none launch in the first.",
     )
     temporal_api_key: Secret | None = Field(
         default=None,
@@ -74,7 +79,12 @@ class TemporalSettings(BaseSettings):
         description="The client's private key itself (PEM).",
     )
 
-    def temporal_connection(self) -> ClientConnectConfig:
+    @property
+    def temporal_namespace(self) -> str:
+        """The first namespace that is served: for all that names none."""
+        return self.temporal_namespaces[0]
+
+    def temporal_connection(self, namespace: str | None = None) -> ClientConnectConfig:
         """Keyword arguments for `temporalio.client.Client.connect`.
 
         Raises OSError when a certificate or key file cannot be read.
@@ -96,7 +106,7 @@ class TemporalSettings(BaseSettings):
         )
         return ClientConfigProfile(
             address=self.temporal_address,
-            namespace=self.temporal_namespace,
+            namespace=namespace or self.temporal_namespace,
             api_key=key.get_secret_value() if key else None,
             tls=tls if tls != ClientConfigTLS() else None,
         ).to_client_connect_config()

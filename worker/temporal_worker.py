@@ -37,6 +37,18 @@ async def connect_lazily(settings: Settings, codecs: Codecs | None = None) -> Cl
     )
 
 
+def by_namespace(client: Client, settings: Settings, codecs: Codecs) -> dict[str, Client]:
+    """A client for each namespace that is served, on the connection of the one given."""
+    return {
+        namespace: Client(
+            client.service_client,
+            namespace=namespace,
+            data_converter=codecs.converter(namespace),
+        )
+        for namespace in settings.temporal_namespaces
+    }
+
+
 async def serve_activities(
     settings: Settings,
     codecs: Codecs,
@@ -44,17 +56,21 @@ async def serve_activities(
     stopping: asyncio.Event,
     backoff: Backoff,
     come_by: Callable[[], None] = lambda: None,
+    namespace: str | None = None,
 ) -> None:
     """Serve the activities until `stopping` is set, whatever happens to the server meanwhile.
+
+    They are served in the namespace, or the first of the settings.
 
     `come_by` is called with every try to connect, and every few seconds while they are served.
     """
     failures = 0
+    namespace = namespace or settings.temporal_namespace
     while not stopping.is_set():
         come_by()
         try:
             # After a worker has failed its client refuses the next one: always a new client.
-            client = await _connected(settings, codecs, stopping)
+            client = await _connected(settings, codecs, stopping, namespace)
             if client is None:
                 return
             worker = Worker(
@@ -67,27 +83,29 @@ async def serve_activities(
                 graceful_shutdown_timeout=settings.shutdown_grace / 2,
             )
             async with worker:
-                log.info("activities.served", task_queue=settings.task_queue)
+                log.info("activities.served", task_queue=settings.task_queue, namespace=namespace)
                 failures = 0
                 while not stopping.is_set():
                     come_by()
                     await _pause(stopping, COMES_BY)
         except (RuntimeError, RPCError, OSError) as error:
             if failures == 0:
-                log.warning("temporal.lost", role="worker", error=str(error))
+                log.warning("temporal.lost", role="worker", namespace=namespace, error=str(error))
             await _pause(stopping, backoff.delay(failures))
             failures += 1
 
 
-async def _connected(settings: Settings, codecs: Codecs, stopping: asyncio.Event) -> Client | None:
+async def _connected(
+    settings: Settings, codecs: Codecs, stopping: asyncio.Event, namespace: str
+) -> Client | None:
     """A new client that serves activities; None when told to stop before there is one.
 
     Raises TimeoutError when Temporal does not answer in the time of a call: left to itself the
     client waits for half a minute, longer than a process may take to end.
     """
-    converter = codecs.converter(settings.temporal_namespace, serving=True)
+    converter = codecs.converter(namespace, serving=True)
     connecting = asyncio.ensure_future(
-        Client.connect(**settings.temporal_connection(), data_converter=converter)
+        Client.connect(**settings.temporal_connection(namespace), data_converter=converter)
     )
     told = asyncio.ensure_future(stopping.wait())
     within = settings.signal_timeout.total_seconds()

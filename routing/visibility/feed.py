@@ -261,7 +261,7 @@ class VisibilityFeed:
             rows = await cursor.fetchall()
         waits = []
         for tenant, workflow_id, run_id, status, wait_id, run_of_wait, first_run_id in rows:
-            key = RunKey(tenant, workflow_id, run_id)
+            key = RunKey(tenant, workflow_id, run_id, self._namespace)
             if wait_id is not None:
                 waits.append(WaitInDoubt(tenant, wait_id, workflow_id, run_of_wait, first_run_id))
             elif status == RunStatus.CONTINUED_AS_NEW:

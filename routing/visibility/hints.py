@@ -25,4 +25,7 @@ async def lately_answered(
     await connection.execute(PLAN_ANEW)
     terms = {"namespace": namespace, "count": count, "within": within}
     cursor = await connection.execute(LATELY_ANSWERED, terms)
-    return [RunKey(*row) for row in await cursor.fetchall()]
+    return [
+        RunKey(tenant, workflow_id, run_id, namespace)
+        for tenant, workflow_id, run_id in await cursor.fetchall()
+    ]

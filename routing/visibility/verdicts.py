@@ -5,33 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from correlation.reason import Reason
-from routing.incoming import WorkflowId
-from routing.reconcile import Runs, RunState
+from routing.chains import Chain, Gone, Lives, Standing
+from routing.reconcile import Chains
 from routing.visibility.feed import Outlook, Verdict, WaitInDoubt
 
 
-class NewestRuns:
-    """Judges a wait by the newest run of its workflow id."""
+class ChainVerdicts:
+    """Judges a wait by how its chain stands, in one namespace."""
 
-    def __init__(self, runs: Runs) -> None:
-        self._runs = runs
+    def __init__(self, chains: Chains, namespace: str) -> None:
+        self._chains = chains
+        self._namespace = namespace
 
     async def verdicts(self, waits: Sequence[WaitInDoubt]) -> Sequence[Verdict]:
         """See `routing.visibility.feed.Chains`."""
-        states = await self._runs.states([WorkflowId(wait.workflow_id) for wait in waits])
-        return [_verdict(state) for state in states]
+        standings = await self._chains.standings(
+            [
+                Chain(self._namespace, wait.workflow_id, wait.run_id, wait.first_run_id)
+                for wait in waits
+            ]
+        )
+        return [_verdict(standing) for standing in standings]
 
 
-def _verdict(state: RunState) -> Verdict:
-    match state:
-        case RunState.CLOSED:
-            return Reason.RUN_CLOSED
-        case RunState.NOT_FOUND:
-            return Reason.RUN_NOT_FOUND
-        case RunState.RUNNING:
+def _verdict(standing: Standing | None) -> Verdict:
+    match standing:
+        case Gone(reason=reason):
+            return reason
+        case Lives():
             return Outlook.GOES_ON
-        case RunState.UNKNOWN:
+        case None:
             return Outlook.UNKNOWN
         case _:
-            assert_never(state)
+            assert_never(standing)

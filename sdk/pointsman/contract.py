@@ -190,7 +190,19 @@ class RegisterWait(BaseModel):
     )
     workflow_id: TemporalName
     run_id: str | None = Field(
-        default=None, description="The run that registers; informs the audit, never the signal."
+        default=None,
+        description="The run that registers. Registered by the activity, it is that of the "
+        "activity's workflow where none is named.",
+    )
+    first_run_id: str | None = Field(
+        default=None,
+        description="The first run of the chain that the run belongs to (continued as new, reset, "
+        "retried, by cron). The wait ends with the chain; where none is named, Temporal is asked.",
+    )
+    namespace: TemporalName | None = Field(
+        default=None,
+        description="Temporal namespace of the workflow; where none is named, that of the "
+        "activity, or over HTTP the first that the service serves.",
     )
     signal_name: TemporalName = EVENT_SIGNAL
     kind: WaitKind = WaitKind.EVENT

@@ -285,6 +285,8 @@ def _request(wait: WaitFor, terms: WaitTerms, deadline: datetime | None) -> dict
             wait_id=str(workflow.uuid4()) if task is None else task.task_id,
             workflow_id=info.workflow_id,
             run_id=info.run_id,
+            first_run_id=info.first_execution_run_id,
+            namespace=info.namespace,
             deadline=deadline,
             task=None if task is None else task.terms,
         )

@@ -58,6 +58,8 @@ def registration(
     wait_id: str,
     workflow_id: str,
     run_id: str,
+    first_run_id: str,
+    namespace: str,
     deadline: datetime | None,
     task: TaskTerms | None = None,
 ) -> dict[str, Any]:
@@ -69,6 +71,8 @@ def registration(
         "correlation_key": wire_key(wait.key),
         "workflow_id": workflow_id,
         "run_id": run_id,
+        "first_run_id": first_run_id,
+        "namespace": namespace,
         "kind": str(kind),
         "cardinality": str(wait.cardinality),
         "lookback_seconds": _seconds(wait.lookback),

@@ -56,17 +56,21 @@ class Rig:
         self.database = database
         self.client = client
         self.waits = Waits(database)
-        self.matcher = Matcher(database, Matching(owner="me", lease=LEASE))
-        self.store = LaunchStore(database, "me", LEASE)
+        self.matcher = Matcher(
+            database, Matching(owner="me", lease=LEASE, namespaces=(client.namespace,))
+        )
+        self.store = LaunchStore(database, "me", LEASE, [client.namespace])
         self.launcher = Launcher(
             self.store, TemporalStarter(client), LaunchLimits(claim_period=SOON)
         )
         self.dispatcher = Dispatcher(
-            DeliveryStore(database, "me", LEASE),
+            DeliveryStore(database, "me", LEASE, [client.namespace]),
             TemporalSignaller(client),
             DispatchLimits(claim_period=SOON),
         )
-        self.outgoing = Outgoing(self.dispatcher, self.launcher)
+        self.outgoing = Outgoing(
+            {client.namespace: self.dispatcher}, {client.namespace: self.launcher}
+        )
 
     def of(self, tenant: str) -> str:
         """A tenant of this test alone: workflow ids are derived, and the namespace is shared."""
@@ -80,7 +84,8 @@ class Rig:
         return incoming(**{"name": "CLIENT_CREATED", "tenant": self.of(tenant), **terms})
 
     def wait(self, **terms: Any) -> Wait:
-        return a_wait(**{"event_name": "CLIENT_CREATED", "tenant": self.of("acme"), **terms})
+        ours = {"tenant": self.of("acme"), "namespace": self.client.namespace}
+        return a_wait(**{"event_name": "CLIENT_CREATED", **ours, **terms})
 
     async def record(self, **terms: Any) -> Recorded:
         return await self.matcher.record([self.incoming(**terms)])

@@ -35,9 +35,10 @@ class Rig:
     def __init__(self, database: Database, url: str, client: Client, grace: timedelta) -> None:
         self.url = url
         self.waits = Waits(database)
-        self.matcher = Matcher(database, Matching(owner="me", lease=LEASE))
+        here = (client.namespace,)
+        self.matcher = Matcher(database, Matching(owner="me", lease=LEASE, namespaces=here))
         self.dispatcher = Dispatcher(
-            DeliveryStore(database, "me", LEASE),
+            DeliveryStore(database, "me", LEASE, here),
             TemporalSignaller(client),
             DispatchLimits(run_not_found_grace=grace, claim_period=timedelta(milliseconds=100)),
         )
@@ -277,7 +278,7 @@ async def test_a_missing_namespace_is_tried_again_and_never_called_a_missing_run
 ) -> None:
     client = await Client.connect(temporal.address, namespace="nowhere", lazy=True)
     async with a_rig(database_url, client) as rig:
-        await rig.waits.register([a_wait(key="7")])
+        await rig.waits.register([a_wait(key="7", namespace="nowhere")])
 
         await rig.publish(key="7")
 

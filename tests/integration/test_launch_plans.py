@@ -83,6 +83,7 @@ def test_recording_launches_reads_the_events_by_their_key(
         "inputs",
         "reasons",
         "details",
+        "namespaces",
     ]
     terms: dict[str, Any] = {name: [f"{name}-{n}" for n in NUMBERS] for name in texts}
     terms |= {"versions": [1] * 5, "only_without_wait": [False] * 5}
@@ -99,11 +100,14 @@ def test_claiming_and_settling_launches_go_by_what_is_due_and_by_the_key(
     ends: dict[str, Any] = {name: [f"{name}-{n}" for n in NUMBERS] for name in texts}
     ends |= {"delays": [timedelta(0)] * 5, "owner": "me"}
     claim = {"count": 50, "owner": "me", "lease": timedelta(seconds=60)}
+    claim |= {"namespaces": ["default", "orders"]}
 
     claiming = scans(connection, CLAIM_LAUNCHES, claim, "force_custom_plan")
     settling = scans(connection, SETTLE_LAUNCHES, ends, "force_custom_plan")
 
-    assert "due_at <= statement_timestamp()" in conditions(claiming, "workflow_event_launches_due")
+    assert "due_at) <= ROW(n.namespace, statement_timestamp())" in conditions(
+        claiming, "workflow_event_launches_due_by_namespace"
+    )
     assert "trigger_id = i.trigger_id" in conditions(settling, "workflow_event_launches_pkey")
 
 

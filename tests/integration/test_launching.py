@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -224,7 +225,8 @@ async def test_one_failing_launch_stops_neither_the_other_nor_a_signal(
 async def test_a_missing_namespace_is_tried_again_until_it_is_there(
     database_url: str, temporal: TemporalTarget
 ) -> None:
-    nowhere = await Client.connect(temporal.address, namespace="nowhere", lazy=True)
+    name = f"later-{uuid.uuid4().hex[:8]}"
+    nowhere = await Client.connect(temporal.address, namespace=name, lazy=True)
     async with a_rig(database_url, nowhere) as rig:
         await rig.apply(a_trigger())
         await rig.publish(event_id="e-1")
@@ -235,7 +237,7 @@ async def test_a_missing_namespace_is_tried_again_until_it_is_there(
 
         [waiting] = rig.launches()
         assert waiting["status"] == "pending"
-    there = await a_namespace(temporal)
+    there = await a_namespace(temporal, name)
     async with a_rig(database_url, there) as rig:
         execute(database_url, "UPDATE workflow_event_launches SET due_at = now()")
         [launch] = await rig.settled()

@@ -75,7 +75,7 @@ def settings(
             "stream": stream_name,
             "block": BLOCK,
             "temporal_address": temporal.address,
-            "temporal_namespace": temporal.namespace,
+            "temporal_namespaces": (temporal.namespace,),
             "task_queue": temporal.task_queue,
             "metrics_port": 0,
             "http_port": 0,
@@ -188,7 +188,7 @@ async def test_a_launch_is_counted_and_measured_from_the_event_to_the_start(
 async def test_launches_that_do_not_get_through_show_as_a_backlog_with_its_age(
     settings: Settings,
 ) -> None:
-    away = settings.model_copy(update={"temporal_namespace": f"missing-{uuid.uuid4().hex}"})
+    away = settings.model_copy(update={"temporal_namespaces": (f"missing-{uuid.uuid4().hex}",)})
 
     async with running(away) as shown:
         await apply_triggers(shown.service.database, [a_trigger()], actor="test")
@@ -264,7 +264,7 @@ async def test_a_service_with_all_its_servers_is_ready_and_turning(shown: Shown)
 async def test_a_missing_server_is_named_by_readiness_and_makes_no_loop_stuck(
     settings: Settings,
 ) -> None:
-    away = settings.model_copy(update={"temporal_namespace": f"missing-{uuid.uuid4().hex}"})
+    away = settings.model_copy(update={"temporal_namespaces": (f"missing-{uuid.uuid4().hex}",)})
 
     async with running(away) as shown:
         await wait_until(

@@ -20,6 +20,7 @@ from routing.delivery_statements import CLAIM_DELIVERIES, SETTLE_DELIVERIES
 from routing.delivery_store import DeliveryStatus, Settlement, _columns
 from routing.incoming import Delivery
 from routing.reconcile import OPEN_WAITS
+from routing.registration_statements import REGISTER_WAITS
 from routing.return_statements import RETURN_EVENTS
 from routing.statements import (
     CLOSE_WAITS,
@@ -28,7 +29,6 @@ from routing.statements import (
     KEYS_OF_WAITS,
     KNOWN_EVENTS,
     MATCH_EVENTS,
-    REGISTER_WAITS,
     REOFFER_EVENTS,
     SETTLE_CLOSED,
     STATUS_OF_WAITS,
@@ -81,7 +81,8 @@ NUMBERS: Final = range(1, 6)
 def matching() -> dict[str, Any]:
     batch = [incoming(an_event(event_id=f"new-{n}", key=f"key-{n}")) for n in NUMBERS]
     terms = {"owner": "me", "delivers": True, "lease": LEASE, "buffer_ttl": timedelta(days=7)}
-    return event_columns(batch) | terms | {"alone": False, "portion": 2_000, "most": 20_000}
+    terms |= {"alone": False, "portion": 2_000, "most": 20_000, "namespaces": ["default"]}
+    return event_columns(batch) | terms
 
 
 def identities() -> dict[str, Any]:
@@ -123,7 +124,8 @@ def settling() -> dict[str, Any]:
 
 
 def claiming() -> dict[str, Any]:
-    return {"count": 50, "per_tenant": 50, "owner": "me", "lease": LEASE}
+    terms = {"count": 50, "per_tenant": 50, "owner": "me", "lease": LEASE}
+    return terms | {"namespaces": ["default", "orders"]}
 
 
 @pytest.fixture(scope="module", params=["empty", "small", "full", "analysed"])
@@ -203,7 +205,9 @@ def test_claiming_enters_by_what_is_due_and_looks_back_along_the_workflow(
 ) -> None:
     found = scans(connection, CLAIM_DELIVERIES, claiming(), "force_custom_plan")
 
-    assert "due_at <= statement_timestamp()" in entered(found, f"{DELIVERIES}_due")
+    assert "due_at) <= ROW(n.namespace, statement_timestamp())" in entered(
+        found, f"{DELIVERIES}_due_by_namespace"
+    )
     assert "workflow_id = d" in entered(found, f"{DELIVERIES}_in_order")
     assert "event_id = c.event_id" in entered(found, f"{EVENTS}_pkey")
     assert all(scan.index is not None for scan in found)
@@ -235,6 +239,7 @@ def test_the_sweeper_and_the_reconciler_walk_along_an_index(
     connection: psycopg.Connection[Any],
 ) -> None:
     page = {"tenant": "", "wait_id": "", "grace": timedelta(0), "count": 200}
+    page |= {"namespaces": ["default"]}
     expiry = {
         "tenant": "acme",
         "after": "-infinity",

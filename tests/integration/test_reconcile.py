@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import astuple
 from datetime import timedelta
 
 import psycopg
@@ -11,25 +12,30 @@ import pytest
 from correlation.closing import Closing
 from correlation.reason import Reason
 from pointsman.contract import Cardinality, Disposition
+from routing.chains import Chain, Gone, Lives, Standing
 from routing.database import Database, DatabaseLimits, open_database
 from routing.delivery_store import DeliveryStore
-from routing.incoming import WorkflowId
 from routing.matching import Matcher, Matching
-from routing.reconcile import BEGINNING, Ghost, Reconciler, RunState
+from routing.reconcile import BEGINNING, Ghost, Reconciler
 from routing.waits import Waits
 from tests.builders import a_wait, incoming
 
 NO_GRACE = timedelta(0)
 
 
+LIVES = Lives("run", "run")
+CLOSED = Gone(Reason.RUN_CLOSED, "completed")
+NOT_FOUND = Gone(Reason.RUN_NOT_FOUND, "never heard of")
+
+
 class FakeRuns:
     def __init__(self) -> None:
-        self.known: dict[str, RunState] = {}
-        self.asked: list[list[WorkflowId]] = []
+        self.known: dict[str, Standing | None] = {}
+        self.asked: list[list[str]] = []
 
-    async def states(self, workflows: Sequence[WorkflowId]) -> Sequence[RunState]:
-        self.asked.append(list(workflows))
-        return [self.known.get(workflow, RunState.RUNNING) for workflow in workflows]
+    async def standings(self, chains: Sequence[Chain]) -> Sequence[Standing | None]:
+        self.asked.append([chain.workflow_id for chain in chains])
+        return [self.known.get(chain.workflow_id, LIVES) for chain in chains]
 
 
 @pytest.fixture
@@ -70,11 +76,11 @@ async def test_a_wait_whose_run_is_gone_is_retired_with_its_reason(
 ) -> None:
     await waits.register(
         [
-            a_wait(wait_id=state.value, workflow_id=state.value)
-            for state in (RunState.RUNNING, RunState.CLOSED, RunState.NOT_FOUND, RunState.UNKNOWN)
+            a_wait(wait_id=state, workflow_id=state)
+            for state in ("running", "closed", "not_found", "unknown")
         ]
     )
-    runs.known = {state.value: state for state in RunState}
+    runs.known = {"closed": CLOSED, "not_found": NOT_FOUND, "unknown": None}
 
     ghosts, _, _ = await walk(reconciler)
     await reconciler.retire(ghosts)
@@ -92,11 +98,11 @@ async def test_looking_changes_nothing(
 ) -> None:
     wait = a_wait(wait_id="w", workflow_id="gone")
     await waits.register([wait])
-    runs.known = {"gone": RunState.CLOSED}
+    runs.known = {"gone": CLOSED}
 
     page = await reconciler.look()
 
-    assert page.ghosts == [Ghost(wait.tenant, wait.wait_id, wait.workflow_id, Reason.RUN_CLOSED)]
+    assert page.ghosts == [Ghost(wait.tenant, wait.wait_id, wait.workflow_id, *astuple(CLOSED))]
     assert _rows(database_url) == [("w", "waiting", None)]
 
 
@@ -122,7 +128,7 @@ async def test_retiring_on_the_way_skips_no_wait(
 ) -> None:
     waiting = [a_wait(wait_id=f"w-{n}") for n in range(10)]
     await waits.register(waiting)
-    runs.known = {wait.workflow_id: RunState.CLOSED for wait in waiting}
+    runs.known = {wait.workflow_id: CLOSED for wait in waiting}
 
     after: tuple[str, str] | None = BEGINNING
     while after is not None:
@@ -171,13 +177,49 @@ async def test_what_a_gone_run_held_exclusively_goes_to_the_next_in_line(
     heir = a_wait(key="7", cardinality=exclusive)
     await waits.register([gone, heir])
     await Matcher(database, Matching(owner="me", delivers=False)).record([incoming(key="7")])
-    runs.known = {"gone": RunState.CLOSED}
+    runs.known = {"gone": CLOSED}
 
     ghosts, _, _ = await walk(reconciler)
     await reconciler.retire(ghosts)
 
     store = DeliveryStore(database, "me", timedelta(seconds=60))
     assert [each.wait_id for each in await store.claim(10)] == [heir.wait_id]
+
+
+async def test_the_waits_of_other_namespaces_are_neither_asked_about_nor_touched(
+    database: Database, waits: Waits, runs: FakeRuns, database_url: str
+) -> None:
+    await waits.register(
+        [
+            a_wait(wait_id="ours", workflow_id="order-1", namespace="ours"),
+            a_wait(wait_id="theirs", workflow_id="order-2", namespace="theirs"),
+        ]
+    )
+    runs.known = {"order-1": CLOSED, "order-2": CLOSED}
+    reconciler = Reconciler(database, runs, namespaces=["ours"], grace=NO_GRACE)
+
+    ghosts, checked, _ = await walk(reconciler)
+    await reconciler.retire(ghosts)
+
+    assert (checked, runs.asked) == (1, [["order-1"]])
+    assert _rows(database_url) == [
+        ("ours", "closed", "run_closed"),
+        ("theirs", "waiting", None),
+    ]
+
+
+async def test_a_wait_that_did_not_say_whose_it_is_is_bound_to_the_chain_that_runs(
+    waits: Waits, runs: FakeRuns, reconciler: Reconciler, database_url: str
+) -> None:
+    await waits.register([a_wait(workflow_id="order")])
+    runs.known = {"order": Lives("newest", "first")}
+
+    page = await reconciler.look()
+    await reconciler.bind(page.bonds)
+
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT run_id, first_run_id FROM workflow_run_waits").fetchall()
+    assert rows == [("newest", "first")]
 
 
 def _rows(url: str) -> list[tuple[str, str, str | None]]:

@@ -63,8 +63,9 @@ def test_writing_runs_goes_by_their_key(connection: psycopg.Connection[Any]) -> 
     seen |= {name: [datetime.now(UTC)] * 5 for name in ("starts", "ends")}
     one = {"tenant": "acme", "workflow_id": "w-1", "run_id": "run-1"}
     end = {"status": "canceled", "closed_at": datetime.now(UTC), "control": "cancel"}
+    registered = keys | texts("namespaces", "first_run_ids")
 
-    registering = scans(connection, PROJECT_REGISTERED, keys, "force_custom_plan")
+    registering = scans(connection, PROJECT_REGISTERED, registered, "force_custom_plan")
     reconciling = scans(connection, RECONCILE_RUNS, seen, "force_custom_plan")
     following = [
         *scans(connection, NOTE_REQUESTED_CONTROL, one | end, "force_custom_plan"),
@@ -76,7 +77,7 @@ def test_writing_runs_goes_by_their_key(connection: psycopg.Connection[Any]) -> 
 
 
 def test_the_reconciler_walks_the_open_runs_alone(connection: psycopg.Connection[Any]) -> None:
-    page = {"tenant": "", "workflow_id": "", "run_id": "", "count": 200}
+    page = {"tenant": "", "workflow_id": "", "run_id": "", "count": 200, "namespaces": ["default"]}
 
     found = scans(connection, OPEN_RUNS, page, "force_custom_plan")
 

@@ -17,11 +17,12 @@ from routing.reconcile import Reconciler
 from routing.run_reconcile import RunReconciler
 from routing.run_records import RunQuery
 from routing.runs import page_of_runs
+from routing.temporal_chains import TemporalChains
 from routing.temporal_runs import TemporalRun
 from routing.visibility.feed import Pace, VisibilityFeed
 from routing.visibility.records import VisibilityUnusable
 from routing.visibility.temporal import TemporalVisibility
-from routing.visibility.verdicts import NewestRuns
+from routing.visibility.verdicts import ChainVerdicts
 from routing.waits import Waits
 from tests.builders import a_wait
 from tests.conftest import TemporalTarget
@@ -54,15 +55,17 @@ class Rig:
         self.waits = Waits(database)
 
     def follower(self, namespace: str | None = None) -> Follower:
-        runs = TemporalRun(self.client)
+        runs, chains = TemporalRun(self.client), TemporalChains(self.client)
         visibility = TemporalVisibility(self.client, namespace=namespace)
         ours = self.client.namespace
         return Follower(
             namespace=ours,
             database=self.database,
-            feed=VisibilityFeed(self.database, ours, visibility, NewestRuns(runs), AT_ONCE),
-            waits=Reconciler(self.database, runs, grace=timedelta(0)),
-            runs=RunReconciler(self.database, runs, grace=timedelta(0)),
+            feed=VisibilityFeed(
+                self.database, ours, visibility, ChainVerdicts(chains, ours), AT_ONCE
+            ),
+            waits=Reconciler(self.database, chains, namespaces=[ours], grace=timedelta(0)),
+            runs=RunReconciler(self.database, runs, namespaces=[ours], grace=timedelta(0)),
             wake=lambda: None,
             watch=self.health,
             period=QUICK,

@@ -17,7 +17,7 @@ from routing.database import Connection, Database
 from routing.failing_task import FailingTasks, NoneFailing
 from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
 from routing.run_controls import NoTemporal, RunControls, RunPort
-from routing.tasks import TaskDesk
+from routing.tasks import Retire, TaskDesk
 from routing.waits import Registration, Wait, Waits
 from worker.api.rate_limit import RateLimit
 from worker.api.signed_tokens import SignedTokens, signed_tokens
@@ -123,6 +123,7 @@ def make_parts(
     waits: WaitBook | None = None,
     runs: RunPort | None = None,
     failing_tasks: FailingTasks | None = None,
+    retire: Retire | None = None,
 ) -> Parts:
     """The parts as the settings want them; without `runs` every control is refused."""
     return Parts(
@@ -132,7 +133,7 @@ def make_parts(
         waits=waits or Waits(database),
         controls=RunControls(database, runs or NoTemporal()),
         failing_tasks=failing_tasks or NoneFailing(),
-        tasks=TaskDesk(database, settings.buffer_ttl),
+        tasks=TaskDesk(database, settings.buffer_ttl, settings.temporal_namespace, retire),
         sink=sink,
         rules=rules,
         dead_letters=dead_letters,

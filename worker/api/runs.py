@@ -141,7 +141,9 @@ async def show_run(
 async def _failing(parts: Parts, run: RunLine) -> FailingTask | None:
     if run.engine != TEMPORAL or run.closed_at is not None:
         return None
-    return await parts.failing_tasks.failing_task(RunKey(run.tenant, run.workflow_id, run.run_id))
+    return await parts.failing_tasks.failing_task(
+        RunKey(run.tenant, run.workflow_id, run.run_id, run.namespace)
+    )
 
 
 async def _control(

@@ -103,7 +103,10 @@ async def list_waits(
 async def register_wait(request: Request, parts: PartsOf, caller: Operator) -> Response:
     """Do as the activity `pointsman.register_wait`: repeating it changes nothing."""
     try:
-        wait = _wait_of(RegisterWait.model_validate(await _json_object(request)))
+        wait = _wait_of(
+            RegisterWait.model_validate(await _json_object(request)),
+            parts.settings.temporal_namespace,
+        )
     except ValidationError as error:
         return response_of(invalid_body(error), str(request.state.request_id))
     caller.check_tenant(wait.tenant)
@@ -204,11 +207,11 @@ def _no_object(detail: str) -> Problem:
     )
 
 
-def _wait_of(request: RegisterWait) -> Wait:
-    for field in ("run_id", "filter"):
+def _wait_of(request: RegisterWait, namespace: str) -> Wait:
+    for field in ("run_id", "first_run_id", "filter"):
         _check_storable(field, getattr(request, field))
     try:
-        return to_wait(request)
+        return to_wait(request, namespace)
     except InvalidTask as error:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -47,7 +47,8 @@ def reconcile_command(
 ) -> None:
     """Retire open waits whose run is gone: once over all of them, at most 200 a second.
 
-    A run that was reset or continued as new keeps its waits.
+    Those of the namespaces in TEMPORAL_NAMESPACE alone. A run that was reset or continued as new
+    keeps its waits; one that was retried, or started again by cron or anew, does not.
     """
     try:
         grace = parse_duration(older_than)
@@ -69,17 +70,21 @@ def reconcile_command(
 async def _walk(dry_run: bool, grace: timedelta, database: Database, settings: Settings) -> _Found:
     # Imported on use, like every client library.
     from routing.reconcile import Reconciler
-    from routing.temporal_runs import TemporalRun
+    from routing.temporal_chains import TemporalChains
     from routing.wakeups import NOTIFY
     from worker.temporal_worker import connect_lazily
 
     client = await connect_lazily(settings)
-    reconciler = Reconciler(database, TemporalRun(client, settings.signal_timeout), grace=grace)
+    namespaces = settings.temporal_namespaces
+    chains = TemporalChains(client, settings.signal_timeout, namespaces=namespaces)
+    reconciler = Reconciler(database, chains, namespaces=namespaces, grace=grace)
     found = _Found()
     async for page in reconciler.walk():
         found.ghosts += page.ghosts
         found.checked += page.checked
         found.unanswered += page.unanswered
+        if not dry_run:
+            await reconciler.bind(page.bonds)
         if page.ghosts and not dry_run:
             await reconciler.retire(page.ghosts)
             async with database.transaction() as connection:

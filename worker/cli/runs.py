@@ -183,10 +183,13 @@ def _control(
         from routing.run_controls import Control, ControlOrder, RunControls
         from routing.temporal_runs import TemporalRun
         from routing.wakeups import NOTIFY
-        from worker.temporal_worker import connect_lazily
+        from worker.codecs import Codecs
+        from worker.temporal_worker import by_namespace, connect_lazily
 
         run = await _one(database, run_id, tenant)
-        port = TemporalRun(await connect_lazily(settings), settings.signal_timeout)
+        client = await connect_lazily(settings)
+        others = by_namespace(client, settings, Codecs(settings)).values()
+        port = TemporalRun(client, settings.signal_timeout, others=list(others))
         order = ControlOrder(
             control=Control(action),
             actor=actor(),

@@ -89,4 +89,4 @@ async def _tables(settings: Settings) -> dict[str, Any]:
 
 
 async def _temporal(settings: Settings) -> None:
-    await temporal_check(await connect_lazily(settings))()
+    await temporal_check(await connect_lazily(settings), settings.temporal_namespaces)()

@@ -190,12 +190,25 @@ def _act(
     act: Callable[[TaskDesk, TaskLine, Person], Awaitable[TaskEnd]],
 ) -> None:
     async def work(database: Database, settings: Settings) -> TaskEnd:
+        from routing.chained_waits import ChainedWaits
         from routing.task_records import Person
         from routing.tasks import TaskDesk
+        from routing.temporal_chains import TemporalChains
         from routing.wakeups import NOTIFY
+        from worker.temporal_worker import connect_lazily
 
         task = await _one(database, task_id, tenant)
-        desk = TaskDesk(database, settings.buffer_ttl)
+        chains = TemporalChains(
+            await connect_lazily(settings),
+            settings.signal_timeout,
+            namespaces=settings.temporal_namespaces,
+        )
+        desk = TaskDesk(
+            database,
+            settings.buffer_ttl,
+            settings.temporal_namespace,
+            ChainedWaits(database, chains).retire_gone,
+        )
         end = await act(desk, task, Person(actor(), acting or actor()))
         async with database.transaction() as connection:
             await connection.execute(NOTIFY)

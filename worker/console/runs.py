@@ -86,7 +86,7 @@ async def _failing(visit: Visit, newest: RunLine | None) -> FailingTask | None:
     """Why the newest run stands still, in one call to Temporal."""
     if newest is None or newest.engine != TEMPORAL or newest.closed_at is not None:
         return None
-    key = RunKey(newest.tenant, newest.workflow_id, newest.run_id)
+    key = RunKey(newest.tenant, newest.workflow_id, newest.run_id, newest.namespace)
     return await visit.parts.failing_tasks.failing_task(key)
 
 

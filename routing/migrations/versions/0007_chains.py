@@ -46,7 +46,8 @@ TABLES = (
 # Partial, with a condition that only the statements made for them repeat: to no other statement
 # do they offer themselves (see the first schema).
 INDEXES = {
-    "workflow_run_waits_of_chains": "workflow_run_waits (tenant_id, workflow_id)"
+    "workflow_run_waits_of_chains": "workflow_run_waits"
+    " (tenant_id, workflow_id, first_run_id, run_id)"
     " WHERE status = 'waiting' AND first_run_id IS NOT NULL",
     "workflow_event_deliveries_due_by_namespace": "workflow_event_deliveries"
     " (tenant_id, namespace, due_at, position) WHERE status = 'pending' AND namespace <> ''",

@@ -51,7 +51,7 @@ async def test_the_page_of_a_run_shows_what_its_workflow_task_fails_with(
 
     assert "its workflow task fails" in shown
     assert "KeyError: &#39;amount&#39; &lt;b&gt;" in shown
-    assert failing.asked == [("acme", "order-7", "run-7")]
+    assert failing.asked == [RunKey("acme", "order-7", "run-7", "default")]
 
 
 async def test_a_run_is_answered_with_what_its_workflow_task_fails_with(
@@ -64,4 +64,4 @@ async def test_a_run_is_answered_with_what_its_workflow_task_fails_with(
 
     assert answered["failing_task"]["message"] == "KeyError: 'amount' <b>"
     assert datetime.fromisoformat(answered["failing_task"]["at"]) == FAILED_AT
-    assert failing.asked == [("acme", "order-7", "run-7")]
+    assert failing.asked == [RunKey("acme", "order-7", "run-7", "default")]

@@ -11,17 +11,18 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client
 
-from routing.incoming import WorkflowId
-from routing.reconcile import RunState
+from routing.chains import Chain, Gone, Lives, RunFacts, standing_of
 from routing.run_reconcile import RunKey
 from routing.run_records import RunStatus
+from routing.temporal_chains import TemporalChains
 from routing.temporal_runs import TemporalRun
-from routing.temporal_status import STATUSES, run_state, run_status
+from routing.temporal_status import STATUSES, run_status
 
 PAUSED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
 UNSPECIFIED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
 RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 OF_A_NEWER_SERVER = max(WorkflowExecutionStatus.values()) + 1
+CHAIN = Chain("default", "order-7")
 KEY = RunKey("acme", "order-7", "run-1")
 
 
@@ -38,13 +39,21 @@ class AnsweringService:
         return DescribeWorkflowExecutionResponse(workflow_execution_info=info)
 
 
-def temporal_answering(status: int) -> TemporalRun:
+def a_client(status: int) -> Client:
     client = SimpleNamespace(
         namespace="default",
         workflow_service=AnsweringService(status),
         data_converter=SimpleNamespace(payload_codec=None),
     )
-    return TemporalRun(cast("Client", client))
+    return cast("Client", client)
+
+
+def temporal_answering(status: int) -> TemporalRun:
+    return TemporalRun(a_client(status))
+
+
+def chains_answering(status: int) -> TemporalChains:
+    return TemporalChains(a_client(status))
 
 
 def test_every_status_of_the_client_has_its_meaning() -> None:
@@ -53,19 +62,16 @@ def test_every_status_of_the_client_has_its_meaning() -> None:
 
 @pytest.mark.parametrize("status", [UNSPECIFIED, OF_A_NEWER_SERVER])
 async def test_nothing_is_concluded_from_a_status_that_says_nothing(status: int) -> None:
-    temporal = temporal_answering(status)
-
-    assert await temporal.states([WorkflowId("order-7")]) == [RunState.UNKNOWN]
-    assert await temporal.look_at([KEY]) == [None]
+    assert await temporal_answering(status).look_at([KEY]) == [None]
+    assert await chains_answering(status).standings([CHAIN]) == [None]
 
 
 @pytest.mark.parametrize("status", [RUNNING, PAUSED])
 async def test_a_paused_workflow_runs(status: int) -> None:
-    temporal = temporal_answering(status)
+    [sight] = await temporal_answering(status).look_at([KEY])
+    [standing] = await chains_answering(status).standings([CHAIN])
 
-    [sight] = await temporal.look_at([KEY])
-
-    assert await temporal.states([WorkflowId("order-7")]) == [RunState.RUNNING]
+    assert isinstance(standing, Lives)
     assert sight is not None
     assert sight.status is RunStatus.RUNNING
 
@@ -75,5 +81,6 @@ def test_any_other_status_is_an_end_of_the_run(status: int) -> None:
     ended = run_status(status)
 
     assert ended not in {None, RunStatus.RUNNING, RunStatus.NOT_FOUND}
+    standing = standing_of(CHAIN, RunFacts("run-1", "run-1", ended), None)
     goes_on = ended is RunStatus.CONTINUED_AS_NEW
-    assert run_state(ended) is (RunState.UNKNOWN if goes_on else RunState.CLOSED)
+    assert standing is None if goes_on else isinstance(standing, Gone)

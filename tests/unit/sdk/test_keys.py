@@ -74,7 +74,14 @@ def published(key: Any) -> str | None:
 def request(**changes: Any) -> dict[str, Any]:
     terms: dict[str, Any] = {"name": "PAID", "key": "7", "tenant": "acme", **changes}
     return registration(
-        WaitFor(**terms), kind="event", wait_id="w", workflow_id="f", run_id="r", deadline=None
+        WaitFor(**terms),
+        kind="event",
+        wait_id="w",
+        workflow_id="f",
+        run_id="r",
+        first_run_id="r",
+        namespace="default",
+        deadline=None,
     )
 
 

@@ -21,7 +21,14 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 def request(wait: WaitFor, deadline: datetime | None = None) -> dict[str, Any]:
     return registration(
-        wait, kind="event", wait_id="w-1", workflow_id="wf-1", run_id="r-1", deadline=deadline
+        wait,
+        kind="event",
+        wait_id="w-1",
+        workflow_id="wf-1",
+        run_id="r-2",
+        first_run_id="r-1",
+        namespace="orders",
+        deadline=deadline,
     )
 
 
@@ -35,7 +42,8 @@ def test_a_registration_reads_as_the_contract_says() -> None:
     read = RegisterWait.model_validate(request(wait, deadline=NOON))
 
     assert (read.event_name, read.correlation_key, read.tenant) == ("INVOICE_PAID", "I-1", "acme")
-    assert (read.wait_id, read.workflow_id, read.run_id) == ("w-1", "wf-1", "r-1")
+    assert (read.wait_id, read.workflow_id, read.run_id) == ("w-1", "wf-1", "r-2")
+    assert (read.namespace, read.first_run_id) == ("orders", "r-1")
     assert (read.lookback_seconds, read.cardinality) == (60.0, "exclusive")
     assert read.filter is None
 
