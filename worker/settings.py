@@ -29,6 +29,7 @@ from worker.codec_settings import CodecSettings
 from worker.fitting import misfits
 from worker.http_settings import HttpSettings
 from worker.observe.settings import ObserveSettings
+from worker.ownership_settings import OwnershipSettings
 from worker.rules_source import RULES_VARIABLE
 from worker.setting_values import (
     DatabaseUrl,
@@ -76,7 +77,13 @@ Roles = Annotated[
 
 
 class Settings(
-    TemporalSettings, CodecSettings, HttpSettings, ObserveSettings, AuditSettings, ShardSettings
+    TemporalSettings,
+    CodecSettings,
+    HttpSettings,
+    OwnershipSettings,
+    ObserveSettings,
+    AuditSettings,
+    ShardSettings,
 ):
     """All settings. Addresses and keys are secrets: no `repr` and no error shows a password.
 

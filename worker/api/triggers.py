@@ -23,6 +23,7 @@ from worker.api.correlation_warnings import WarningShown, warnings_of
 from worker.api.cursors import cursor_text, damaged_cursor, read_cursor
 from worker.api.exact_bodies import api_router
 from worker.api.exact_writing import as_mapping
+from worker.api.owned import check_launch
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
@@ -157,9 +158,13 @@ async def put_trigger(
     definition: TriggerDefinition,
     wanted: Annotated[ApplyParameters, Query()],
 ) -> Response:
-    """Applying the same again changes nothing; who changed it stands in the audit."""
+    """Applying the same again changes nothing; who changed it stands in the audit.
+
+    Below `admin` only what POINTSMAN_TENANT_LAUNCHES lists for the tenant may be started.
+    """
     tenant = _tenant(caller, wanted.tenant)
     trigger = _compiled(trigger_id, definition, tenant)
+    check_launch(parts, caller, trigger)
     [applied] = await apply_triggers(
         parts.database,
         [trigger],

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 
 from routing.database import DatabaseLimits, open_database
 from tests.integration.api.caller import Api, FakeDeadLetters, open_api
+
+LAUNCHES: Final = (
+    '{"acme": [{"task_queue": "q"}, {"task_queue": "onboarding"}],'
+    ' "globex": [{"task_queue": "onboarding"}]}'
+)
+"""What operators of these tenants may let triggers start."""
 
 
 @pytest.fixture
@@ -19,6 +26,6 @@ def letters() -> FakeDeadLetters:
 async def api(database_url: str, letters: FakeDeadLetters) -> AsyncIterator[Api]:
     async with (
         open_database(database_url, DatabaseLimits()) as database,
-        open_api(database, letters) as api,
+        open_api(database, letters, tenant_launches=LAUNCHES) as api,
     ):
         yield api

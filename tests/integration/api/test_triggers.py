@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import pytest
+
 from routing.tokens import Scope
 from tests.integration.api.caller import Api
 from tests.rows import one_row
@@ -93,3 +95,29 @@ async def test_triggers_are_paged_and_another_tenants_are_not_there(api: Api) ->
     refused = await stranger.post("/v1/triggers/t-0/disable?tenant=acme", json=order)
     assert refused.status_code == 404
     assert (await stranger.put("/v1/triggers/t-0?tenant=acme", json=TRIGGER)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("scope", "tenant", "change", "status"),
+    [
+        (Scope.OPERATE, "acme", {"task_queue": "q"}, 200),
+        (Scope.OPERATE, "acme", {"task_queue": "payments"}, 403),
+        (Scope.OPERATE, "globex", {"task_queue": "q"}, 403),
+        (Scope.OPERATE, "globex", {"task_queue": "payments"}, 403),
+        (Scope.ADMIN, "globex", {"task_queue": "q"}, 403),
+        (Scope.ADMIN, "globex", {"task_queue": "payments"}, 200),
+        (Scope.ADMIN, "*", {"task_queue": "q"}, 200),
+        (Scope.ADMIN, "*", {"task_queue": "payments"}, 200),
+    ],
+)
+async def test_a_token_lets_triggers_start_what_its_tenant_may(
+    api: Api, scope: Scope, tenant: str, change: dict[str, Any], status: int
+) -> None:
+    caller = await api.caller(scope, tenants=[tenant])
+    whose = "globex" if tenant == "*" else tenant
+
+    answer = await caller.put(f"/v1/triggers/onboarding?tenant={whose}", json={**TRIGGER, **change})
+
+    assert answer.status_code == status
+    shown = await caller.get(f"/v1/triggers/onboarding?tenant={whose}")
+    assert shown.status_code == (200 if status == 200 else 404)
