@@ -76,6 +76,8 @@ class Reason(StrEnum):
     """The event does not meet the trigger's conditions."""
     WAIT_TOOK_EVENT = "wait_took_event"
     """The trigger launches only when no wait took the event, and one did."""
+    TRIGGER_UNUSABLE = "trigger_unusable"
+    """The trigger as it is stored cannot be read by this release: apply it again."""
 
     # A delivery or launch that is not (yet) through.
     ALREADY_STARTED = "already_started"
@@ -120,12 +122,15 @@ REASONS_OF_TARGETS: Final = frozenset(
         Reason.TEMPORAL_TIMEOUT,
         Reason.TEMPORAL_BUSY,
         Reason.TEMPORAL_ERROR,
+        Reason.CODEC_UNAVAILABLE,
+        Reason.CODEC_REFUSED,
     }
 )
 """Reasons of deliveries and launches, which no event has itself."""
 REASONS_OF_THE_WAY: Final = REASONS_OF_TARGETS | {
     Reason.FILTER_REFUSED,
     Reason.WAIT_TOOK_EVENT,
+    Reason.TRIGGER_UNUSABLE,
     Reason.SCHEMA_INVALID,
 }
 """The same with those of triggers that launch nothing; `schema_invalid` is an entry's, too."""

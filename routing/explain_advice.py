@@ -56,6 +56,7 @@ ADVICE: Final[Mapping[Reason, str]] = {
     "look back further than that.",
     Reason.CLOSED_BY_HAND: "Ask who closed it: their name and reason stand beside the wait.",
     Reason.WAIT_EXPIRED: "Give the wait more time, or see why the event came too late.",
+    Reason.TRIGGER_UNUSABLE: "Correct the trigger as the detail says, and apply it again.",
     Reason.FILTER_REFUSED: "Nothing, if the trigger is not meant for it; else correct its `where` "
     "or the payload. What the trigger refused once is not launched later.",
     Reason.WAIT_TOOK_EVENT: "Nothing: the trigger launches only when no wait takes the event.",

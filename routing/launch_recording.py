@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
 from correlation.event import Event
-from correlation.exact_reading import read_stored
+from correlation.exact_reading import NotJson, read_stored
 from correlation.launching import Decision, Launching, NotLaunching, decide
 from correlation.reason import Reason
 from correlation.trigger_input import InputMapping
-from correlation.triggers import Condition, compile_trigger
+from correlation.triggers import Condition, TriggersError, compile_trigger
 from routing.columns import Columns, keys_of
 from routing.database import Connection
 from routing.incoming import IncomingEvent
 from routing.launch_statements import RECORD_LAUNCHES, TRIGGERS_OF_NAMES
 from routing.launches import launched_workflow_id
+
+LONGEST_DETAIL: Final = 1000
 
 
 class _Row(NamedTuple):
@@ -60,7 +62,7 @@ async def foresee_launches(
             row.trigger_id,
             row.workflow_type,
             row.only_without_wait,
-            decide(event, key, *_compiled(row.input_mapping, row.where)),
+            _decided(event, key, row),
         )
         for row in rows
     ]
@@ -130,7 +132,7 @@ def _launch_row(incoming: IncomingEvent, trigger: _Row) -> tuple[object, ...]:
     if incoming.launches_held is not None:
         decision = NotLaunching(Reason.SCHEMA_INVALID, incoming.launches_held)
     else:
-        decision = decide(event, key, *_compiled(trigger.input_mapping, trigger.where))
+        decision = _decided(event, key, trigger)
     workflow_id = launched_workflow_id(event.tenant, event.event_id, trigger.trigger_id)
     facts = (
         event.tenant,
@@ -149,9 +151,21 @@ def _launch_row(incoming: IncomingEvent, trigger: _Row) -> tuple[object, ...]:
             return (*facts, None, reason.value, detail)
 
 
+def _decided(event: Event, key: str | None, trigger: _Row) -> Decision:
+    """What a stored trigger makes of an event; one that cannot be read costs the event nothing."""
+    try:
+        mapping, where = _compiled(trigger.input_mapping, trigger.where)
+    except (TriggersError, NotJson) as error:
+        return NotLaunching(Reason.TRIGGER_UNUSABLE, str(error)[:LONGEST_DETAIL])
+    return decide(event, key, mapping, where)
+
+
 @lru_cache(maxsize=1024)
 def _compiled(mapping: str, where: str | None) -> tuple[InputMapping, tuple[Condition, ...]]:
-    """The stored definition, compiled; it was checked when it was stored."""
+    """The stored definition, compiled; raises TriggersError or NotJson.
+
+    It was checked when it was stored, perhaps by another release.
+    """
     definition: Mapping[str, Any] = {
         "tenant": "-",
         "event": "-",

@@ -111,6 +111,28 @@ async def test_a_condition_that_is_not_met_launches_nothing_and_the_audit_says_s
     assert "Trigger onboarding started no Collector: filter_refused" in await sentences(rig, "e-1")
 
 
+@pytest.mark.parametrize(
+    "stored", ['{"a": "$..every"}', '{"a": {"const": 1, "other": 2}}', "[1]", '"a"']
+)
+async def test_a_stored_trigger_that_cannot_be_read_costs_the_event_and_its_neighbours_nothing(
+    rig: Rig, stored: str
+) -> None:
+    await rig.apply(a_trigger(), a_trigger("broken"))
+    async with rig.database.transaction() as connection:
+        # As another release may have left it; the column takes JSON alone.
+        await connection.execute(
+            "UPDATE workflow_event_triggers SET input_mapping = %(stored)s::jsonb"
+            " WHERE trigger_id = 'broken'",
+            {"stored": stored},
+        )
+
+    await rig.publish(event_id="e-1", payload={"a": 1})
+
+    broken, launched = sorted(await rig.settled(2), key=lambda launch: launch["trigger_id"])
+    assert (broken["status"], broken["reason"]) == ("skipped", "trigger_unusable")
+    assert launched["status"] == "launched"
+
+
 async def test_an_event_that_comes_again_launches_nothing_more(rig: Rig) -> None:
     await rig.apply(a_trigger())
     event = rig.incoming(event_id="e-1", payload={"a": 1})

@@ -64,6 +64,7 @@ MEANINGS: Final[Mapping[str, Mapping[Reason, str]]] = {
     "A trigger that was considered and launches nothing": {
         Reason.FILTER_REFUSED: "The event does not meet the trigger's `where`.",
         Reason.WAIT_TOOK_EVENT: "`only_without_wait` is set, and a wait took the event.",
+        Reason.TRIGGER_UNUSABLE: "This release cannot read the trigger as it is stored.",
     },
     "A delivery or launch that is not, or not yet, through": {
         Reason.ALREADY_STARTED: "Temporal has a workflow of the launch's id already.",

@@ -22,6 +22,7 @@ JSON = {"Content-Type": "application/json"}
         ("gzip", gzip.compress(BODY[:20]) + gzip.compress(BODY[20:])),
         ("identity", BODY),
     ],
+    ids=["gzip", "in capitals", "two members", "as it is"],
 )
 async def test_a_packed_event_is_taken_as_it_was_before(
     api: Api, encoding: str, body: bytes
