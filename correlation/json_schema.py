@@ -13,6 +13,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from .exact_number import OutsizeNumber
+from .schema_weight import PatternTooCostly, check_patterns, pattern_options
 
 LONGEST_FAULT: Final = 300
 LONG: Final = 1000
@@ -43,32 +44,52 @@ class Misfit:
 
 
 def compiled_schema(schema: Any, *, formats: bool | None = None) -> jsonschema_rs.Validator:
-    """Compile a decoded schema; raises SchemaUnusable.
+    """Compile a decoded schema; raises SchemaUnusable, also when its patterns are too large.
 
     `formats` says whether a date or an e-mail address has to be one; None leaves it to the draft.
     """
+    checkable = _checkable(schema)
     try:
+        check_patterns(checkable)
         return jsonschema_rs.validator_for(
-            _checkable(schema),
+            checkable,
             retriever=_refuse,
             validate_formats=formats,
             mask="the value",
-            pattern_options=jsonschema_rs.RegexOptions(),
+            pattern_options=pattern_options(),
         )
+    except PatternTooCostly as error:
+        raise SchemaUnusable(str(error)) from None
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise SchemaUnusable(_first_line(error)) from None
 
 
 def schema_faults(validator: jsonschema_rs.Validator, value: Any) -> Iterator[Misfit]:
-    """What in a value does not fit; never raises for what `exact_reading` reads."""
-    if _fits(validator, value):
+    """What in a value does not fit; never raises for what `exact_reading` reads.
+
+    The library finds every fault before it hands over the first: see `judging` for the bounds.
+    """
+    if fits(validator, value):
         return
     for error in validator.iter_errors(_checkable(value)):
-        missing = getattr(error.kind, "property", None)
-        yield Misfit(tuple(error.instance_path), _first_line(error), missing)
+        yield _misfit(error)
 
 
-def _fits(validator: jsonschema_rs.Validator, value: Any) -> bool:
+def first_fault(validator: jsonschema_rs.Validator, value: Any) -> Misfit | None:
+    """The first place that does not fit; the others are not looked for."""
+    try:
+        validator.validate(_checkable(value))
+    except jsonschema_rs.ValidationError as error:
+        return _misfit(error)
+    return None
+
+
+def _misfit(error: jsonschema_rs.ValidationError) -> Misfit:
+    missing = getattr(error.kind, "property", None)
+    return Misfit(tuple(error.instance_path), _first_line(error), missing)
+
+
+def fits(validator: jsonschema_rs.Validator, value: Any) -> bool:
     """Whether a value fits; False also where the library cannot take it as it is."""
     try:
         return validator.is_valid(value)

@@ -52,6 +52,9 @@ class Reason(StrEnum):
     """The entry was removed from the stream while it was pending."""
     SCHEMA_INVALID = "schema_invalid"
     """The payload is not what the schema of its event name asks for."""
+    SCHEMA_TOO_COSTLY = "schema_too_costly"
+    """Judging the payload by its schema, or an answer by its form, exceeds a budget of time or
+    memory; the detail names the budget."""
     ANSWER_INVALID = "answer_invalid"
     """The event completes a human task, and its answer does not fit the task's form."""
     TASK_COMPLETED = "task_completed"

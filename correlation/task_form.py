@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from itertools import islice
 from typing import Any, Final
 
-import jsonschema_rs
-
-from .exact_reading import read_stored
 from .exact_writing import exact_json, json_fault
 from .form_references import ReferenceUnusable, check_references
-from .json_schema import Misfit, SchemaUnusable, compiled_schema, schema_faults
+from .json_schema import Misfit, SchemaUnusable, fits
+from .judging import (
+    INLINE,
+    TOO_LARGE_TO_SAY,
+    CompiledSchemas,
+    Costly,
+    judged_here,
+    size_within,
+)
 
 MAX_FORM_BYTES: Final = 32 * 1024
 MOST_FAULTS: Final = 20
+SEARCHED: Final = 5_000
+"""Values times weight: a person wants to know every place, and answers come one at a time."""
 
 
 class FormUnusable(ValueError):
@@ -33,7 +38,7 @@ def form_text(form: Mapping[str, Any]) -> str:
         raise FormUnusable('the form must describe an object: give it "type": "object"')
     try:
         check_references(form)
-        _validator(text)
+        _FORMS.of(text, formats=True)
     except ReferenceUnusable as error:
         raise FormUnusable(str(error)) from None
     except SchemaUnusable as error:
@@ -41,13 +46,21 @@ def form_text(form: Mapping[str, Any]) -> str:
     return text
 
 
-def answer_faults(form: str | None, answer: Mapping[str, Any]) -> Sequence[Misfit]:
-    """What in an answer does not fit the form, at most twenty places; without a form nothing."""
+def answer_faults(form: str | None, answer: Mapping[str, Any]) -> Sequence[Misfit] | Costly:
+    """What in an answer does not fit the form, at most twenty places; without a form nothing.
+
+    Costly when finding that takes more than some milliseconds.
+    """
     if form is None:
         return ()
-    return list(islice(schema_faults(_validator(form), answer), MOST_FAULTS))
+    schema = _FORMS.of(form, formats=True)
+    most = INLINE // (schema.weight or INLINE)
+    return judged_here(schema, answer, size_within(answer, most), MOST_FAULTS, searched=SEARCHED)
 
 
-@lru_cache(maxsize=256)
-def _validator(text: str) -> jsonschema_rs.Validator:
-    return compiled_schema(read_stored(text), formats=True)
+def small_answer_faults(costly: Costly, answer: Mapping[str, Any]) -> Sequence[Misfit]:
+    """The same of an answer of a kilobyte at most by any form, without the places."""
+    return () if fits(costly.schema.validator, answer) else (TOO_LARGE_TO_SAY,)
+
+
+_FORMS: Final = CompiledSchemas()

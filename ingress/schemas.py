@@ -8,7 +8,7 @@ and no detail quotes a payload.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -16,12 +16,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import jsonschema_rs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from correlation.event import Event
 from correlation.exact_reading import read_stored
-from correlation.json_schema import SchemaUnusable, compiled_schema, schema_faults
+from correlation.exact_writing import exact_json
+from correlation.json_schema import Misfit, SchemaUnusable, schema_faults
+from correlation.judging import Costly, Schema, TooCostly, judged_here
+from correlation.reason import Reason
 
 MOST_ERRORS: Final = 5
 LONGEST_DETAIL: Final = 1000
@@ -51,6 +53,7 @@ class SchemaFault:
     mode: Mode
     """What is to become of the event."""
     detail: str
+    reason: Reason = Reason.SCHEMA_INVALID
 
     @property
     def enforced(self) -> bool:
@@ -68,12 +71,29 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Unjudged:
+    """The schema that judges a payload, too large to be judged beside everything else."""
+
+    judged_by: str
+    mode: Mode
+    schema: Schema
+
+    def judgement(self, found: Sequence[Misfit] | TooCostly) -> Judgement:
+        """The judgement that follows from what a worker found."""
+        if isinstance(found, TooCostly):
+            detail = f"payload schema {self.judged_by}: {found.detail}"
+            fault = SchemaFault(self.mode, detail, Reason.SCHEMA_TOO_COSTLY)
+            return Judgement(self.judged_by, fault)
+        return _judgement(self.judged_by, self.mode, _listed(found))
+
+
+@dataclass(frozen=True, slots=True)
 class SchemasOfName:
     """The versions of one event name's schema."""
 
     mode: Mode
     default: str
-    versions: Mapping[str, jsonschema_rs.Validator]
+    versions: Mapping[str, Schema]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +105,18 @@ class PayloadSchemas:
     def fault_of(self, event: Event) -> SchemaFault | None:
         """What is wrong with an event's payload; None when nothing is, or nothing is asked of it.
 
-        Never raises.
+        Whatever it costs: for a command that does nothing beside it. Never raises.
         """
         judgement = self.judgement_of(event)
+        if isinstance(judgement, Unjudged):
+            found = schema_faults(judgement.schema.validator, event.payload.value)
+            judgement = judgement.judgement(list(islice(found, MOST_ERRORS + 1)))
         return None if judgement is None else judgement.fault
 
-    def judgement_of(self, event: Event) -> Judgement | None:
+    def judgement_of(self, event: Event) -> Judgement | Unjudged | None:
         """Which schema judges an event, and how; None when nothing is asked of its payload.
+
+        Unjudged when that takes more than some milliseconds: a worker has to look.
 
         Never raises. Names the first five failing places, without any value that stands there.
         """
@@ -99,17 +124,17 @@ class PayloadSchemas:
         if schemas is None or schemas.mode is Mode.OFF:
             return None
         version = event.context.payload_schema_ref or schemas.default
-        validator = schemas.versions.get(version)
-        if validator is None:
+        schema = schemas.versions.get(version)
+        judged_by = f"{event.name} {version:.100}"
+        if schema is None:
             known = ", ".join(sorted(schemas.versions))
             detail = f"payload_schema_ref names no version of the schema; there are: {known}"
-        else:
-            detail = _errors(validator, event.payload.value)
-        judged_by = f"{event.name} {version:.100}"
-        if not detail:
-            return Judgement(judged_by, None)
-        detail = f"payload schema {judged_by}: {detail}"[:LONGEST_DETAIL]
-        return Judgement(judged_by, SchemaFault(schemas.mode, detail))
+            return _judgement(judged_by, schemas.mode, detail)
+        payload = event.payload
+        found = judged_here(schema, payload.value, len(payload.text), MOST_ERRORS + 1)
+        if isinstance(found, Costly):
+            return Unjudged(judged_by, schemas.mode, schema)
+        return _judgement(judged_by, schemas.mode, _listed(found))
 
 
 NO_SCHEMAS: Final = PayloadSchemas(MappingProxyType({}))
@@ -153,18 +178,22 @@ def _schemas_of_name(folder: Path, entry: _Entry) -> SchemasOfName:
     return SchemasOfName(entry.mode, default, MappingProxyType(versions))
 
 
-def _validator(path: Path) -> jsonschema_rs.Validator:
+def _validator(path: Path) -> Schema:
     try:
-        return compiled_schema(_json(path))
+        return Schema.compiled(exact_json(_json(path)))
     except SchemaUnusable as error:
         raise SchemasError(f"{path.name} is no usable JSON Schema: {error}") from None
 
 
-def _errors(validator: jsonschema_rs.Validator, payload: Mapping[str, Any]) -> str:
-    found = [
-        f"{fault.place}: {fault.problem}"
-        for fault in islice(schema_faults(validator, payload), MOST_ERRORS + 1)
-    ]
+def _judgement(judged_by: str, mode: Mode, detail: str) -> Judgement:
+    if not detail:
+        return Judgement(judged_by, None)
+    detail = f"payload schema {judged_by}: {detail}"[:LONGEST_DETAIL]
+    return Judgement(judged_by, SchemaFault(mode, detail))
+
+
+def _listed(faults: Sequence[Misfit]) -> str:
+    found = [f"{fault.place}: {fault.problem}" for fault in faults]
     more = ["and more"] if len(found) > MOST_ERRORS else []
     return "; ".join([*found[:MOST_ERRORS], *more])
 

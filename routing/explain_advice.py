@@ -47,6 +47,8 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.POISON: "Look at the dead letter's detail, mend the cause, then requeue it.",
     Reason.SCHEMA_INVALID: "Let the publisher send what the schema asks for, or correct the "
     "schema, and publish the event again under a new id.",
+    Reason.SCHEMA_TOO_COSTLY: "Let the publisher send less in one event, or simplify the schema or "
+    "form: fewer patterns, no schema that refers to itself. The budgets are settings.",
     Reason.ANSWER_INVALID: "Let the publisher send what the task's form asks for, under a new id; "
     "the detail names the places.",
     Reason.TASK_COMPLETED: "Nothing: a task is answered once, and its first answer stands.",

@@ -18,6 +18,7 @@ from typing import Any, Final, assert_never
 
 from correlation.reason import Outcome, Reason
 from correlation.resolution import Resolution, Resolved, Unresolved
+from routing.answer_judging import AnswerJudge, Verdicts, judged_answers
 from routing.columns import identity_columns, keys_of, rejected_columns
 from routing.database import Connection, Database
 from routing.fan_out import MOST, PORTION, hand_on
@@ -74,9 +75,13 @@ class _TooManyDeliveries(Exception):
 class Matcher:
     """Records batches of events and rejected entries."""
 
-    def __init__(self, database: Database, matching: Matching) -> None:
+    def __init__(
+        self, database: Database, matching: Matching, judge: AnswerJudge | None = None
+    ) -> None:
+        """Without a `judge` an answer that is too costly to judge in the transaction is refused."""
         self._database = database
         self._matching = matching
+        self._judge = judge
 
     def prepared(self, events: Sequence[IncomingEvent]) -> PreparedEvents:
         """The events with all that can be worked out before their turn to be recorded comes."""
@@ -141,12 +146,15 @@ class Matcher:
         return [each for half in halves for each in await self._record_bounded(half)]
 
     async def _record_part(self, part: Part) -> Recorded:
+        verdicts: Verdicts = {}
+        if part.answers and self._judge is not None:
+            verdicts = await judged_answers(self._database, self._judge, part.answers)
         async with self._database.hot_transaction() as connection:
             if part.locks is not None:
                 await connection.execute(LOCK_KEYS, {"hashes": part.locks})
             if not part.answers:
                 return await self._match(connection, part)
-            refused = await settle_answers(connection, part.answers)
+            refused = await settle_answers(connection, part.answers, verdicts)
             if not refused:
                 return await self._match(connection, part)
             rest = part.without(refused)

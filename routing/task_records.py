@@ -111,6 +111,8 @@ class TaskRefused(StrEnum):
     CLAIMED = "task_claimed"
     NOT_ASSIGNED = "not_assigned"
     ANSWER_INVALID = "answer_invalid"
+    TOO_COSTLY = "schema_too_costly"
+    """Judging the answer by the form exceeds a budget."""
     UNKNOWN = "unknown"
     """There is no such task (any more)."""
 

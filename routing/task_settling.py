@@ -15,9 +15,11 @@ from typing import Any, Final
 from psycopg.rows import kwargs_row
 
 from correlation.event import Event
+from correlation.judging import Costly, TooCostly
 from correlation.reason import Outcome, Reason
 from correlation.task_answer import AnswerUnusable, answer_in
-from correlation.task_form import answer_faults
+from correlation.task_form import answer_faults, small_answer_faults
+from routing.answer_judging import SMALL, Found, Verdicts
 from routing.columns import identity_columns, keys_of
 from routing.database import Connection
 from routing.incoming import Identity, IncomingEvent, RejectedEntry
@@ -27,6 +29,8 @@ from routing.task_statements import COMPLETE_TASK, HOLD_TASKS, NEW_EVENTS
 
 LONGEST_NAME: Final = 255
 MOST_NAMED: Final = 5
+WITHIN_TRANSACTION: Final = "work_in_transaction"
+"""The budget of an answer that came before its task was registered: publish it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,11 @@ class RefusedAnswer:
 
 
 async def settle_answers(
-    connection: Connection, answers: Sequence[IncomingEvent]
+    connection: Connection, answers: Sequence[IncomingEvent], verdicts: Verdicts
 ) -> dict[Identity, RefusedAnswer]:
     """Let each event complete the open tasks that it names; answers with those that may not.
+
+    `verdicts` has what was found about the large answers before.
 
     An event that was recorded before, or names no task, or one that nobody waits for any more, is
     left to its way.
@@ -51,7 +57,9 @@ async def settle_answers(
     for incoming in fresh if tasks else ():
         identities = [(incoming.event.tenant, key) for key in keys_of(incoming)]
         concerned = [tasks[identity] for identity in identities if identity in tasks]
-        refusal = next(filter(None, (_refusal(task, incoming.event) for task in concerned)), None)
+        refusal = next(
+            filter(None, (_refusal(task, incoming, verdicts) for task in concerned)), None
+        )
         if refusal is not None:
             refused[incoming.identity] = refusal
             continue
@@ -109,7 +117,7 @@ def _named(answers: Sequence[IncomingEvent]) -> Sequence[tuple[str, str]]:
     return sorted({(each.event.tenant, key) for each in answers for key in keys_of(each)})
 
 
-def _refusal(task: TaskLine, event: Event) -> RefusedAnswer | None:
+def _refusal(task: TaskLine, incoming: IncomingEvent, verdicts: Verdicts) -> RefusedAnswer | None:
     match task.status:
         case TaskStatus.COMPLETED:
             detail = f"task {task.task_id} is completed already; the first answer stands"
@@ -117,19 +125,31 @@ def _refusal(task: TaskLine, event: Event) -> RefusedAnswer | None:
         case TaskStatus.CLOSED:
             return None
         case TaskStatus.OPEN:
-            return _misfit(task, event.payload.value)
+            return _misfit(task, incoming, verdicts)
 
 
-def _misfit(task: TaskLine, payload: Mapping[str, Any]) -> RefusedAnswer | None:
+def _misfit(task: TaskLine, incoming: IncomingEvent, verdicts: Verdicts) -> RefusedAnswer | None:
+    payload = incoming.event.payload
     try:
-        answer = answer_in(payload, task.task_id)
+        answer = answer_in(payload.value, task.task_id)
     except AnswerUnusable as error:
         return RefusedAnswer(Reason.ANSWER_INVALID, str(error))
-    faults = answer_faults(task.form, answer)
+    found = verdicts.get((incoming.identity, task.form or ""))
+    faults = _faults(task, answer, len(payload.text)) if found is None else found
+    if isinstance(faults, TooCostly):
+        return RefusedAnswer(Reason.SCHEMA_TOO_COSTLY, f"answer: {faults.detail}")
     if not faults:
         return None
     places = "; ".join(f"answer {each.place}: {each.problem}" for each in faults[:MOST_NAMED])
     return RefusedAnswer(Reason.ANSWER_INVALID, places)
+
+
+def _faults(task: TaskLine, answer: Mapping[str, Any], size: int) -> Found:
+    """Of an answer about which nothing was found before: a small one, or the task is younger."""
+    found = answer_faults(task.form, answer)
+    if not isinstance(found, Costly):
+        return found
+    return small_answer_faults(found, answer) if size <= SMALL else TooCostly(WITHIN_TRANSACTION)
 
 
 async def _complete(connection: Connection, task: TaskLine, event: Event) -> None:

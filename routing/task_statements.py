@@ -31,6 +31,14 @@ FROM unnest(%(tenants)b::text[], %(wait_ids)b::text[]) AS i (tenant_id, wait_id)
 JOIN workflow_human_tasks AS t ON t.tenant_id = i.tenant_id AND t.task_id = i.wait_id
 """
 
+# What an answer is held to; nobody is kept from acting meanwhile. Index: the primary key.
+FORMS_OF_TASKS: Final = """
+SELECT t.tenant_id, t.task_id, t.form
+FROM unnest(%(tenants)b::text[], %(task_ids)b::text[]) AS i (tenant_id, task_id)
+JOIN workflow_human_tasks AS t USING (tenant_id, task_id)
+WHERE t.form IS NOT NULL AND t.completed_at IS NULL
+"""
+
 _COLUMNS: Final = """
 t.tenant_id AS tenant, t.task_id, t.title, t.form, t.assignees, t.due_at, t.created_at,
 t.claimed_by, t.claimed_at, t.completed_by, t.completed_at, t.completed_event_id AS event_id,

@@ -13,11 +13,13 @@ from typing import Any, Final, TypeAlias
 
 from correlation.event import Event, EventContext, EventId, EventName, Payload, TenantId
 from correlation.exact_writing import exact_json
+from correlation.judging import Costly, TooCostly, size_within
 from correlation.key import lock_hash
 from correlation.resolution import resolve
 from correlation.rules import Rules
-from correlation.task_form import answer_faults
+from correlation.task_form import MOST_FAULTS, answer_faults
 from pointsman.contract import HUMAN_TASK_COMPLETED
+from routing.answer_judging import SMALL, AnswerJudge, Found
 from routing.chain_statements import CHAINS_OF_WAITS
 from routing.chains import Chain
 from routing.columns import event_arrays
@@ -36,8 +38,8 @@ from routing.task_records import (
     refusal_by_state,
     refusal_of_person,
 )
-from routing.task_settling import hold_tasks, write_completion
-from routing.task_statements import CLAIM_TASK, REASSIGN_TASK
+from routing.task_settling import WITHIN_TRANSACTION, hold_tasks, write_completion
+from routing.task_statements import CLAIM_TASK, FORMS_OF_TASKS, REASSIGN_TASK
 
 STREAM: Final = "human_tasks"
 """What stands in the audit where a stream's name stands for other events."""
@@ -63,11 +65,14 @@ class TaskDesk:
         buffer_ttl: timedelta,
         namespace: str = DEFAULT_NAMESPACE,
         retire: Retire | None = None,
+        judge: AnswerJudge | None = None,
     ) -> None:
+        """Without a `judge` an answer that is costly to judge is refused."""
         self._database = database
         self._buffer_ttl = buffer_ttl
         self._namespace = namespace
         self._retire = retire
+        self._judge = judge
 
     async def complete(
         self,
@@ -84,13 +89,14 @@ class TaskDesk:
         """
         await self._retire_if_gone(tenant, task_id)
         lock = lock_hash(tenant, HUMAN_TASK_COMPLETED, task_id)
+        found = await self._found(tenant, task_id, answer)
         async with self._database.transaction(tenant=tenant) as connection:
             await connection.execute(PLAN_ANEW)
             await connection.execute(LOCK_KEYS, {"hashes": [lock]})
             task = await _held(connection, tenant, task_id)
             if isinstance(task, TaskRefusal):
                 return task
-            refusal = refusal_of_person(task, person) or _refusal_of_answer(task, answer)
+            refusal = refusal_of_person(task, person) or _refusal_of_answer(task, answer, found)
             if refusal is not None:
                 return refusal
             event = _completing(task, person, answer)
@@ -98,6 +104,20 @@ class TaskDesk:
             await self._record(connection, event, rules)
             action = _action(task, person, "complete_task", comment, event_id=event.event_id)
             return TaskDone(await record_action(connection, action), event.event_id)
+
+    async def _found(self, tenant: str, task_id: str, answer: Mapping[str, Any]) -> Found | None:
+        """What is found about a large answer before the task is held; None of a small one."""
+        if self._judge is None or size_within(answer, SMALL) <= SMALL:
+            return None
+        columns = {"tenants": [tenant], "task_ids": [task_id]}
+        async with self._database.transaction(tenant=tenant) as connection:
+            cursor = await connection.execute(FORMS_OF_TASKS, columns)
+            row = await cursor.fetchone()
+        # A form never changes, so that what is found by it holds.
+        found = answer_faults(row[2], answer) if row else None
+        if isinstance(found, Costly):
+            return await self._judge.faults(found.schema, exact_json(answer), MOST_FAULTS)
+        return found
 
     async def claim(self, tenant: str, task_id: str, person: Person) -> TaskEnd:
         """Reserve an open task for the person; repeated by them, it changes nothing."""
@@ -184,8 +204,14 @@ async def _held(connection: Connection, tenant: str, task_id: str) -> TaskLine |
     return refusal_by_state(task) or task
 
 
-def _refusal_of_answer(task: TaskLine, answer: Mapping[str, Any]) -> TaskRefusal | None:
-    misfits = answer_faults(task.form, answer)
+def _refusal_of_answer(
+    task: TaskLine, answer: Mapping[str, Any], found: Found | None
+) -> TaskRefusal | None:
+    misfits: Found | Costly = answer_faults(task.form, answer) if found is None else found
+    if isinstance(misfits, Costly):
+        misfits = TooCostly(WITHIN_TRANSACTION)
+    if isinstance(misfits, TooCostly):
+        return TaskRefusal(TaskRefused.TOO_COSTLY, f"answer: {misfits.detail}")
     if not misfits:
         return None
     detail = "; ".join(f"answer {misfit.place}: {misfit.problem}" for misfit in misfits)

@@ -19,6 +19,9 @@ from routing.database import Database
 from routing.gate import Backoff
 from routing.matching import Matcher
 from routing.wakeups import RemoteDispatcher
+from worker.bounded.budgets import work_limits
+from worker.bounded.judge import Judge
+from worker.bounded.workers import Workers
 from worker.codecs import Codecs
 from worker.consumer import Consumer
 from worker.ground import Ground, open_ground
@@ -86,7 +89,8 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
         temporal = await _temporal(ground)
         backlogs = _backlogs(ground)
         source = _source(ground, backlogs, temporal)
-        matcher = Matcher(ground.database, matching(settings, ground.owner))
+        judge = Judge(_workers(ground))
+        matcher = Matcher(ground.database, matching(settings, ground.owner), judge)
         outgoing = temporal.outgoing() if temporal and Role.DELIVERY in roles else None
         sink = outgoing or RemoteDispatcher(ground.database)
         consumes = Role.CONSUMER in roles
@@ -97,16 +101,14 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
             codecs=ground.codecs,
             database=ground.database,
             source=source,
-            consumer=_consumer(ground, source, matcher, sink) if consumes else None,
+            consumer=_consumer(ground, source, matcher, sink, judge) if consumes else None,
             outgoing=outgoing,
             sink=sink,
             activities=_activities(ground, temporal, sink.wake)
             if temporal and Role.WORKER in roles
             else None,
             sweeping=_sweeping(ground, temporal) if temporal and Role.SWEEPER in roles else None,
-            api=_api(ground, temporal, matcher, sink, backlogs)
-            if temporal and Role.API in roles
-            else None,
+            api=_api(ground, temporal, sink, backlogs) if temporal and Role.API in roles else None,
             observation=ground.observation,
         )
 
@@ -157,6 +159,7 @@ def _consumer(
     source: RedisStreamSource,
     matcher: Matcher,
     sink: Outgoing | RemoteDispatcher,
+    judge: Judge,
 ) -> Consumer:
     settings, observation = ground.settings, ground.observation
     return Consumer(
@@ -168,7 +171,14 @@ def _consumer(
         grace=settings.shutdown_grace / 2,
         schemas=ground.schemas,
         tenant=settings.stream_tenant,
+        judge=judge,
     )
+
+
+def _workers(ground: Ground) -> Workers:
+    workers = Workers(work_limits(ground.settings))
+    ground.stack.push_async_callback(workers.aclose)
+    return workers
 
 
 def _activities(
@@ -230,13 +240,15 @@ def _sweeper(ground: Ground) -> Sweeper:
 def _api(
     ground: Ground,
     temporal: TemporalParts,
-    matcher: Matcher,
     sink: Outgoing | RemoteDispatcher,
     backlogs: StreamBacklogs,
 ) -> Parts:
     from ingress.dead_letter_desk import DeadLetterDesk
     from worker.api.parts import make_parts
 
+    # Workers of their own: what requests ask for keeps no entry of the stream waiting.
+    workers = _workers(ground)
+    matcher = Matcher(ground.database, matching(ground.settings, ground.owner), Judge(workers))
     desk = DeadLetterDesk(ground.connect)
     ground.stack.push_async_callback(desk.aclose)
     return make_parts(
@@ -252,4 +264,5 @@ def _api(
         temporal.runs,
         temporal.tasks,
         temporal.waits.retire_gone,
+        workers,
     )

@@ -29,10 +29,12 @@ from routing.incoming import (
     Recorded,
     RejectedEntry,
 )
+from worker.bounded.judge import Judge, PayloadJudge
+from worker.bounded.workers import Workers
 from worker.cancelling import cancel
 from worker.insistence import Insistence
 from worker.recording import Batch, Recorder, Recording, Refused, Undecided
-from worker.schema_checks import checked
+from worker.schema_checks import UnjudgedEvent, checked
 from worker.stream_tenant import kept_within
 
 LAST_READ_SECONDS: Final = 0.25
@@ -55,6 +57,14 @@ class _UnderWay:
     passed: asyncio.Task[None]
     before: asyncio.Task[None] | None
     """The passing on of the reading before."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unjudged:
+    """An entry whose payload a worker has to judge."""
+
+    entry: Entry
+    event: UnjudgedEvent
 
 
 class DeliverySink(Protocol):
@@ -83,6 +93,7 @@ class Consumer:
         grace: timedelta = timedelta(seconds=5),
         schemas: PayloadSchemas = NO_SCHEMAS,
         tenant: str | None = None,
+        judge: PayloadJudge | None = None,
     ) -> None:
         self._source = source
         self._recorder = recorder
@@ -92,6 +103,7 @@ class Consumer:
         self._grace = grace
         self._schemas = schemas
         self._tenant = tenant
+        self._judge = judge or Judge(Workers())
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set; what was read by then is recorded and acknowledged.
@@ -214,7 +226,7 @@ class Consumer:
         Until that is done it holds the locks of its keys, for which other processes wait.
         """
         rules = self._rules()
-        recordings: list[Recording] = []
+        recordings: list[Recording | _Unjudged] = []
         for start in range(0, len(reading.entries), AT_A_STRETCH):
             if start:
                 await asyncio.sleep(0)
@@ -223,17 +235,31 @@ class Consumer:
                 recordings += [self._decide(entry, rules) for entry in stretch]
             except Exception:  # noqa: BLE001  whose fault it is shows when each is decided alone
                 recordings += [self._decide_alone(entry, rules) for entry in stretch]
-        recordings += [_trimmed(entry) for entry in reading.trimmed]
-        return self._recorder.prepared(recordings)
+        trimmed = [_trimmed(entry) for entry in reading.trimmed]
+        return self._recorder.prepared([*await self._judged(recordings), *trimmed])
 
-    def _decide_alone(self, entry: Entry, rules: Rules) -> Recording:
+    async def _judged(self, recordings: Sequence[Recording | _Unjudged]) -> list[Recording]:
+        """The same, with those that a worker has to judge: the loop goes on meanwhile."""
+        unjudged = [each for each in recordings if isinstance(each, _Unjudged)]
+        if not unjudged:
+            return [each for each in recordings if isinstance(each, Recording)]
+        judged = await asyncio.gather(*(self._judge.judged(each.event) for each in unjudged))
+        contents = iter(judged)
+        return [
+            each
+            if isinstance(each, Recording)
+            else Recording(each.entry, kept_within(self._tenant, next(contents)))
+            for each in recordings
+        ]
+
+    def _decide_alone(self, entry: Entry, rules: Rules) -> Recording | _Unjudged:
         try:
             return self._decide(entry, rules)
         except Exception as error:  # noqa: BLE001  whatever an entry provokes is its own fault
             origin = Origin(entry.stream, entry.entry_id)
             return Recording(entry, Undecided(origin, fault_of_entry(error)))
 
-    def _decide(self, entry: Entry, rules: Rules) -> Recording:
+    def _decide(self, entry: Entry, rules: Rules) -> Recording | _Unjudged:
         decoded = decode(entry.fields, max_bytes=self._max_entry_bytes, size=entry.size)
         origin = Origin(entry.stream, entry.entry_id)
         match decoded:
@@ -241,7 +267,9 @@ class Consumer:
                 raw = partial(raw_bytes, entry.fields)
                 resolution = resolve(decoded, rules)
                 incoming = IncomingEvent(decoded, resolution, origin, rules.version, raw)
-                content: IncomingEvent | RejectedEntry = checked(incoming, self._schemas)
+                content = checked(incoming, self._schemas)
+                if isinstance(content, UnjudgedEvent):
+                    return _Unjudged(entry, content)
             case Malformed():
                 content = _malformed(decoded, entry, origin, self._max_entry_bytes)
             case _:

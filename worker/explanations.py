@@ -11,8 +11,10 @@ from correlation.reason import Reason
 from ingress.entry import Malformed
 from ingress.envelope import DEFAULT_MAX_BYTES, decode
 from ingress.intake import Form, Unreadable, read_posted, with_defaults
-from ingress.schemas import Mode, PayloadSchemas
+from ingress.schemas import MOST_ERRORS, Mode, PayloadSchemas, SchemaFault, Unjudged
 from routing.explain_records import EventExplanation, RunExplanation
+from worker.bounded.judge import Judge
+from worker.bounded.workers import Workers
 from worker.redaction import Redaction
 
 
@@ -45,14 +47,28 @@ def read_hypothetical(
     return decode(completed, max_bytes=max_bytes)
 
 
-def judged(event: Event, schemas: PayloadSchemas) -> Malformed | str | None:
+async def payload_fault(
+    event: Event, schemas: PayloadSchemas, judge: Judge, workers: Workers
+) -> SchemaFault | None:
+    """What is wrong with the payload of an event that a request brings.
+
+    Raises BudgetExceeded while the workers have too much to do.
+    """
+    judgement = schemas.judgement_of(event)
+    if isinstance(judgement, Unjudged):
+        with workers.place(event.tenant):
+            found = await judge.faults(judgement.schema, event.payload.text, MOST_ERRORS + 1)
+        judgement = judgement.judgement(found)
+    return None if judgement is None else judgement.fault
+
+
+def judged(fault: SchemaFault | None) -> Malformed | str | None:
     """The refusal of an event by its payload schema, or why that holds back its launches."""
-    fault = schemas.fault_of(event)
     if fault is None or fault.mode is Mode.WARN:
         return None
     if fault.enforced:
-        return Malformed(Reason.SCHEMA_INVALID, fault.detail)
-    return f"{Reason.SCHEMA_INVALID}: {fault.detail}"
+        return Malformed(fault.reason, fault.detail)
+    return f"{fault.reason}: {fault.detail}"
 
 
 _NOTHING: Final = Malformed(Reason.EMPTY_ENTRY, "there is no event")

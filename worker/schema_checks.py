@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import assert_never
 
 from msgspec.structs import replace
 
-from correlation.reason import Outcome, Reason
+from correlation.reason import Outcome
 from correlation.resolution import Resolution, Resolved, Unresolved
-from ingress.schemas import Mode, PayloadSchemas
+from ingress.schemas import Judgement, Mode, PayloadSchemas, Unjudged
 from routing.incoming import IncomingEvent, RejectedEntry
 
 
-def checked(incoming: IncomingEvent, schemas: PayloadSchemas) -> IncomingEvent | RejectedEntry:
-    """The event as it is, with a note for its audit row, or as the rejected entry that it is."""
+@dataclass(frozen=True, slots=True)
+class UnjudgedEvent:
+    """An event whose payload a worker has to judge."""
+
+    incoming: IncomingEvent
+    unjudged: Unjudged
+
+
+def checked(
+    incoming: IncomingEvent, schemas: PayloadSchemas
+) -> IncomingEvent | RejectedEntry | UnjudgedEvent:
+    """The event as it is, with a note for its audit row, or as the rejected entry that it is.
+
+    Unjudged when that would keep everything else waiting.
+    """
     judgement = schemas.judgement_of(incoming.event)
     if judgement is None:
         return incoming
+    if isinstance(judgement, Unjudged):
+        return UnjudgedEvent(incoming, judgement)
+    return after_judgement(incoming, judgement)
+
+
+def after_judgement(incoming: IncomingEvent, judgement: Judgement) -> IncomingEvent | RejectedEntry:
+    """The event with its note, or as the rejected entry that it is."""
     fault = judgement.fault
     if fault is None:
         return replace(incoming, judged_by=judgement.judged_by)
@@ -30,7 +51,7 @@ def checked(incoming: IncomingEvent, schemas: PayloadSchemas) -> IncomingEvent |
     return RejectedEntry(
         origin=incoming.origin,
         outcome=Outcome.REJECTED,
-        reason=Reason.SCHEMA_INVALID,
+        reason=fault.reason,
         detail=fault.detail,
         raw=incoming.raw(),
         tenant=incoming.event.tenant,

@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from pointsman import contract
 from worker.audit_settings import AuditSettings
+from worker.bounded.settings import BudgetSettings
 from worker.codec_settings import CodecSettings
 from worker.fitting import misfits
 from worker.http_settings import HttpSettings
@@ -84,6 +85,7 @@ class Settings(
     ObserveSettings,
     AuditSettings,
     ShardSettings,
+    BudgetSettings,
 ):
     """All settings. Addresses and keys are secrets: no `repr` and no error shows a password.
 

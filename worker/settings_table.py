@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.audit_settings import AuditSettings
+from worker.bounded.settings import BudgetSettings
 from worker.codec_settings import CodecSettings
 from worker.http_settings import HttpSettings
 from worker.observe.settings import ObserveSettings
@@ -56,8 +57,18 @@ def settings_rows(settings: Settings) -> Sequence[SettingRow]:
 
 def settings_markdown() -> str:
     """The page `docs/settings.md`."""
+    return PAGE + _table(settings_rows(_without_environment()))
+
+
+def settings_rows_of(names: Sequence[str]) -> str:
+    """The rows of some settings, as they stand in the page."""
+    variables = {f"{PREFIX}{name.upper()}" for name in names}
     rows = settings_rows(_without_environment())
-    return PAGE + "".join(
+    return _table([row for row in rows if row.variable in variables])
+
+
+def _table(rows: Sequence[SettingRow]) -> str:
+    return "".join(
         f"| `{row.variable}` | {f'`{row.default}`' if row.default else ''} "
         f"| {row.description.replace('|', chr(92) + '|')} |\n"
         for row in rows
@@ -68,8 +79,8 @@ def _own_first(item: tuple[str, Any]) -> int:
     name = item[0]
     if name.startswith("temporal_") or name in CodecSettings.model_fields:
         return 2
-    beside = HttpSettings.model_fields | ObserveSettings.model_fields | AuditSettings.model_fields
-    return 1 if name in beside else 0
+    beside = (HttpSettings, ObserveSettings, AuditSettings, BudgetSettings)
+    return 1 if any(name in each.model_fields for each in beside) else 0
 
 
 def _defaults() -> dict[str, Any]:

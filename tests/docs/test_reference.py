@@ -10,6 +10,7 @@ from tests.docs.blocks import ROOT, pages
 from worker.cli.application import everything
 from worker.reference.column_meanings import COLUMNS, TABLES
 from worker.reference.commands import commands_markdown
+from worker.reference.limits import limits_markdown
 from worker.reference.reasons import MEANINGS, reasons_markdown
 from worker.reference.tables import tables_markdown, undescribed
 from worker.settings import PREFIX, Settings
@@ -35,6 +36,12 @@ def test_the_page_of_commands_is_as_the_commands_are() -> None:
 def test_the_page_of_reasons_is_as_the_list_is() -> None:
     assert written("reasons.md") == reasons_markdown(), (
         "write it anew: pointsman reference reasons > docs/reasons.md"
+    )
+
+
+def test_the_page_of_limits_is_as_they_are() -> None:
+    assert written("limits.md") == limits_markdown(), (
+        "write it anew: pointsman reference limits > docs/limits.md"
     )
 
 

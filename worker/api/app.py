@@ -40,12 +40,14 @@ from worker.api.problems import (
     faults_of,
     response_of,
     shown_of,
+    too_costly,
     unprocessable,
 )
 from worker.api.request_bodies import schemas
 from worker.api.shell import Shell
 from worker.api.signed_tokens import KeysUnavailable
 from worker.api.unpacking import Unpacking
+from worker.bounded.budgets import BudgetExceeded
 from worker.console.mounting import mount_console
 
 log = structlog.get_logger(__name__)
@@ -163,6 +165,10 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     return _said(request, shown)
 
 
+async def _too_costly(request: Request, error: BudgetExceeded) -> Response:
+    return _said(request, shown_of(too_costly(error)))
+
+
 async def _refused(request: Request, error: RecordRefused) -> Response:
     log.warning("request.refused", error=str(error))
     shown = Shown(
@@ -179,6 +185,7 @@ _HANDLERS: Final[dict[type[Exception], Handler]] = {
     HTTPException: _no_route,
     InvalidCursor: _cursor,
     DatabaseUnavailable: _unavailable,
+    BudgetExceeded: _too_costly,
     KeysUnavailable: _unavailable,
     LettersUnavailable: _unavailable,
     RecordRefused: _refused,

@@ -23,6 +23,7 @@ from worker.api.reading import OneTenant, Tenant, Text, answer, the_one
 from worker.explanations import (
     event_explanation_as_json,
     judged,
+    payload_fault,
     read_hypothetical,
     run_explanation_as_json,
 )
@@ -149,7 +150,7 @@ async def _hypothetical(
             reason=decoded.reason.value,
         )
     caller.check_tenant(decoded.tenant)
-    held = judged(decoded, parts.schemas)
+    held = judged(await payload_fault(decoded, parts.schemas, parts.judge, parts.workers))
     if isinstance(held, Malformed):
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,

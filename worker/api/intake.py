@@ -32,7 +32,7 @@ from routing.incoming import (
 )
 from worker.api.parts import Parts
 from worker.api.principal import Principal
-from worker.schema_checks import checked
+from worker.schema_checks import UnjudgedEvent, checked
 
 log = structlog.get_logger(__name__)
 
@@ -86,13 +86,15 @@ class Intake:
     ) -> Sequence[Answered]:
         """Record the events and answer each, in order, after the commit.
 
-        Raises DatabaseUnavailable: repeating the request is harmless then, as always.
+        Raises DatabaseUnavailable, or BudgetExceeded while the workers have too much to do:
+        repeating the request is harmless then, as always.
         """
         rules = self._parts.rules()
-        decisions = [
+        decided = [
             self._decide_safely(item, principal, request, index, rules)
             for index, item in enumerate(posted.items)
         ]
+        decisions = [await self._judged(each) for each in decided]
         events = [decision for decision in decisions if isinstance(decision, IncomingEvent)]
         rejected = [decision for decision in decisions if isinstance(decision, RejectedEntry)]
         ends = iter(await self._record(events, rejected))
@@ -109,9 +111,16 @@ class Intake:
                     assert_never(decision)
         return await self._with_receipts(answers)
 
+    async def _judged(self, decision: Decision | UnjudgedEvent) -> Decision:
+        """The decision; where a worker has to judge the payload, once it has."""
+        if not isinstance(decision, UnjudgedEvent):
+            return decision
+        with self._parts.workers.place(decision.incoming.event.tenant):
+            return await self._parts.judge.judged(decision)
+
     def _decide_safely(
         self, item: Item, principal: Principal, request: Request, index: int, rules: Rules
-    ) -> Decision:
+    ) -> Decision | UnjudgedEvent:
         try:
             return self._decide(item, principal, request, index, rules)
         except Exception as error:  # noqa: BLE001  whatever an event provokes is its own fault
@@ -128,7 +137,7 @@ class Intake:
 
     def _decide(
         self, item: Item, principal: Principal, request: Request, index: int, rules: Rules
-    ) -> Decision:
+    ) -> Decision | UnjudgedEvent:
         entry_id = f"{request.request_id}-{index}"
         origin = Origin(STREAM, entry_id)
         if isinstance(item, Unreadable):
@@ -281,6 +290,7 @@ _STATUSES: Final[Mapping[Reason, int]] = {
     Reason.CONFLICTING_DUPLICATE: HTTPStatus.CONFLICT,
     Reason.TASK_COMPLETED: HTTPStatus.CONFLICT,
     Reason.ANSWER_INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Reason.SCHEMA_TOO_COSTLY: HTTPStatus.UNPROCESSABLE_ENTITY,
     Reason.POISON: HTTPStatus.UNPROCESSABLE_ENTITY,
     Reason.ENTRY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
@@ -289,6 +299,10 @@ _DETAILS: Final[Mapping[Reason, str]] = {
         "event_id: an event with this id was recorded before with other content; it stays as it is"
     ),
     Reason.TASK_COMPLETED: "payload: its task is completed already; the first answer stands",
+    Reason.SCHEMA_TOO_COSTLY: (
+        "payload: judging the answer by the task's form takes more than its budget allows; the "
+        "rejected entry names the budget"
+    ),
     Reason.ANSWER_INVALID: (
         "payload: the answer does not fit the task's form; the rejected entry says where"
     ),

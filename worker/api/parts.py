@@ -21,6 +21,9 @@ from routing.tasks import Retire, TaskDesk
 from routing.waits import Registration, Wait, Waits
 from worker.api.rate_limit import RateLimit
 from worker.api.signed_tokens import SignedTokens, signed_tokens
+from worker.bounded.budgets import work_limits
+from worker.bounded.judge import Judge
+from worker.bounded.workers import Workers
 from worker.redaction import Redaction
 from worker.settings import Settings
 
@@ -103,6 +106,9 @@ class Parts:
     rate_limit: RateLimit
     jwt: SignedTokens | None
     schemas: PayloadSchemas = NO_SCHEMAS
+    workers: Workers
+    """Where work goes whose cost depends on what a request brings."""
+    judge: Judge
 
     @asynccontextmanager
     async def reading(self, tenants: Sequence[str] | None) -> AsyncGenerator[Connection]:
@@ -124,8 +130,11 @@ def make_parts(
     runs: RunPort | None = None,
     failing_tasks: FailingTasks | None = None,
     retire: Retire | None = None,
+    workers: Workers | None = None,
 ) -> Parts:
     """The parts as the settings want them; without `runs` every control is refused."""
+    workers = workers or Workers(work_limits(settings))
+    judge = Judge(workers)
     return Parts(
         settings=settings,
         database=database,
@@ -133,7 +142,7 @@ def make_parts(
         waits=waits or Waits(database),
         controls=RunControls(database, runs or NoTemporal()),
         failing_tasks=failing_tasks or NoneFailing(),
-        tasks=TaskDesk(database, settings.buffer_ttl, settings.temporal_namespace, retire),
+        tasks=TaskDesk(database, settings.buffer_ttl, settings.temporal_namespace, retire, judge),
         sink=sink,
         rules=rules,
         dead_letters=dead_letters,
@@ -144,4 +153,6 @@ def make_parts(
         ),
         jwt=signed_tokens(settings),
         schemas=schemas,
+        workers=workers,
+        judge=judge,
     )

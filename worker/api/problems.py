@@ -11,6 +11,7 @@ from fastapi import Response
 from pydantic import ValidationError
 
 from worker.api.exact_writing import write_json
+from worker.bounded.budgets import Budget, BudgetExceeded
 
 MEDIA_TYPE: Final = "application/problem+json"
 MOST_FAULTS: Final = 20
@@ -48,6 +49,27 @@ class Problem(Exception):
         self.fix = fix
         self.headers = dict(headers or {})
         self.more = more
+
+
+def too_costly(exceeded: BudgetExceeded) -> Problem:
+    """The answer where a budget of work ran out; names it."""
+    budget = exceeded.budget
+    if budget is Budget.QUEUE:
+        return Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"too much costly work is in hand: the budget {budget} ran out",
+            fix="try again in a few seconds; repeating a request is harmless",
+            headers={"Retry-After": "2"},
+            code="BUDGET_EXCEEDED",
+            reason=budget.value,
+        )
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        f"the request takes more work than the budget {budget} allows; nothing was changed",
+        fix="ask for less: a smaller body, a simpler schema or form, fewer rules or events",
+        code="BUDGET_EXCEEDED",
+        reason=budget.value,
+    )
 
 
 @dataclass(frozen=True, slots=True)

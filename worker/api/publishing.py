@@ -44,6 +44,7 @@ FIELDS: Final = {
     Reason.MISSING_EVENT_NAME: "event_type",
     Reason.PAYLOAD_NOT_OBJECT: "payload",
     Reason.SCHEMA_INVALID: "payload",
+    Reason.SCHEMA_TOO_COSTLY: "payload",
     Reason.ANSWER_INVALID: "payload",
     Reason.TASK_COMPLETED: "payload",
     Reason.CONFLICTING_DUPLICATE: "event_id",

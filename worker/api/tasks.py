@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -10,7 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from correlation.exact_writing import json_fault
 from correlation.json_schema import Misfit
+from correlation.judging import size_within
 from pointsman.contract import MAX_ASSIGNEES, Assignee
+from routing.answer_judging import SMALL
 from routing.task_pages import TaskQuery, find_tasks, history_of_task, page_of_tasks
 from routing.task_records import (
     Person,
@@ -189,9 +192,11 @@ async def complete_as(
             field="answer",
             fix="send another answer",
         )
-    end = await parts.tasks.complete(
-        task.tenant, task.task_id, person_of(caller), given, parts.rules(), comment
-    )
+    large = size_within(given, SMALL) > SMALL
+    with parts.workers.place(task.tenant) if large else nullcontext():
+        end = await parts.tasks.complete(
+            task.tenant, task.task_id, person_of(caller), given, parts.rules(), comment
+        )
     if isinstance(end, TaskDone):
         parts.sink.wake()
     return end
@@ -256,6 +261,7 @@ _STATUSES: Final = {
     TaskRefused.CLOSED: HTTPStatus.GONE,
     TaskRefused.NOT_ASSIGNED: HTTPStatus.FORBIDDEN,
     TaskRefused.ANSWER_INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TaskRefused.TOO_COSTLY: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 _FIXES: Final = {
     TaskRefused.COMPLETED: "look at the task: the first answer stands",
@@ -263,4 +269,5 @@ _FIXES: Final = {
     TaskRefused.CLOSED: "look at the workflow: it has gone on without an answer, or ended",
     TaskRefused.NOT_ASSIGNED: "let an assignee complete it, or reassign the task",
     TaskRefused.ANSWER_INVALID: "correct the places in `errors`",
+    TaskRefused.TOO_COSTLY: "give a smaller answer, or ask with a simpler form",
 }

@@ -141,7 +141,7 @@ def _held(event: Event, settings: Settings) -> str | None:
     from ingress.schemas import schemas_from_file
     from worker.explanations import judged
 
-    found = judged(event, schemas_from_file(settings.schemas_file))
+    found = judged(schemas_from_file(settings.schemas_file).fault_of(event))
     if isinstance(found, Malformed):
         raise CommandFailed(f"such an event would be rejected: {found.detail}")
     return found

@@ -36,6 +36,14 @@ def reasons_command() -> None:
     typer.echo(reasons_markdown(), nl=False)
 
 
+@reference_app.command("limits")
+def limits_command() -> None:
+    """Print docs/limits.md: the limits of work, and the quotas."""
+    from worker.reference.limits import limits_markdown
+
+    typer.echo(limits_markdown(), nl=False)
+
+
 @reference_app.command("tables")
 def tables_command() -> None:
     """Print docs/tables.md: the tables in the database, which has to be migrated."""

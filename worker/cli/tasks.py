@@ -195,6 +195,9 @@ def _act(
         from routing.tasks import TaskDesk
         from routing.temporal_chains import TemporalChains
         from routing.wakeups import NOTIFY
+        from worker.bounded.budgets import work_limits
+        from worker.bounded.judge import Judge
+        from worker.bounded.workers import Workers
         from worker.temporal_worker import connect_lazily
 
         task = await _one(database, task_id, tenant)
@@ -203,13 +206,18 @@ def _act(
             settings.signal_timeout,
             namespaces=settings.temporal_namespaces,
         )
+        workers = Workers(work_limits(settings))
         desk = TaskDesk(
             database,
             settings.buffer_ttl,
             settings.temporal_namespace,
             ChainedWaits(database, chains).retire_gone,
+            Judge(workers),
         )
-        end = await act(desk, task, Person(actor(), acting or actor()))
+        try:
+            end = await act(desk, task, Person(actor(), acting or actor()))
+        finally:
+            await workers.aclose()
         async with database.transaction() as connection:
             await connection.execute(NOTIFY)
         return end

@@ -17,7 +17,7 @@ from worker.console.rendering import page
 from worker.console.routes import console_router
 from worker.console.track import dry_track
 from worker.console.visits import Asking, Visit, Visiting, form_fields
-from worker.explanations import judged
+from worker.explanations import judged, payload_fault
 
 router = console_router()
 
@@ -50,7 +50,8 @@ async def explain(visit: Asking) -> Response:
         case event:
             pass
     visit.principal.check_tenant(event.tenant)
-    held = judged(event, visit.parts.schemas)
+    parts = visit.parts
+    held = judged(await payload_fault(event, parts.schemas, parts.judge, parts.workers))
     if isinstance(held, Malformed):
         return _page(visit, text, problem=f"it would be rejected: {held.detail}")
     everywhere = visit.principal.sees_every_tenant

@@ -16,7 +16,8 @@ from starlette.responses import RedirectResponse
 from ingress.dead_letter_desk import LettersUnavailable
 from routing.faults import DatabaseUnavailable, RecordRefused
 from routing.paging import InvalidCursor
-from worker.api.problems import Problem, Shown, faults_of, shown_of, unprocessable
+from worker.api.problems import Problem, Shown, faults_of, shown_of, too_costly, unprocessable
+from worker.bounded.budgets import BudgetExceeded
 from worker.console.rendering import HEADERS, ROOT, bare_page, local_link
 from worker.console.visits import NotLoggedIn
 
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 EXPECTED: Final = (
     NotLoggedIn,
     Problem,
+    BudgetExceeded,
     RequestValidationError,
     ValidationError,
     InvalidCursor,
@@ -85,6 +87,8 @@ def _shown(failure: Exception) -> Shown:
     match failure:
         case Problem():
             return shown_of(failure)
+        case BudgetExceeded():
+            return shown_of(too_costly(failure))
         case RequestValidationError():
             return unprocessable(faults_of(failure.errors()))
         case ValidationError():

@@ -48,6 +48,8 @@ MEANINGS: Final[Mapping[str, Mapping[Reason, str]]] = {
         Reason.CONFLICTING_DUPLICATE: "The same event id came before with other content.",
         Reason.TRIMMED: "The entry was removed from the stream while it was pending.",
         Reason.SCHEMA_INVALID: "The payload does not fit the schema of its event name.",
+        Reason.SCHEMA_TOO_COSTLY: "Judging the payload by its schema, or the answer by its form, "
+        "takes more than a budget allows; the detail names the budget.",
         Reason.ANSWER_INVALID: "The answer does not fit the form of the task that it completes.",
         Reason.TASK_COMPLETED: "The task that it completes has been answered already.",
         Reason.FOREIGN_TENANT: "The entry names another tenant than its stream is bound to.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from correlation.judging import Costly
 from correlation.task_form import MAX_FORM_BYTES, FormUnusable, answer_faults, form_text
 
 FORM = {
@@ -92,6 +93,7 @@ def test_every_place_that_does_not_fit_is_named_without_its_value() -> None:
     answer = {"lines": [{"id": 1}, {}], "amount": Decimal("0.25"), "token": "secret"}
 
     faults = answer_faults(form_text(FORM), answer)
+    assert not isinstance(faults, Costly)
 
     named = {(fault.place, fault.missing) for fault in faults}
     assert named == {("$", "approved"), ("$.lines[1]", "id"), ("$.amount", None), ("$", None)}
@@ -144,6 +146,8 @@ def test_an_answer_may_be_null_a_reference_a_constant_or_of_a_format(
 def test_what_is_no_date_no_address_and_no_listed_value_does_not_fit(
     name: str, value: object
 ) -> None:
-    [fault] = answer_faults(form_text(COLOURS), {name: value})
+    faults = answer_faults(form_text(COLOURS), {name: value})
+    assert not isinstance(faults, Costly)
+    [fault] = faults
 
     assert fault.place == f"$.{name}"
