@@ -22,8 +22,9 @@ from pointsman.contract import HUMAN_TASK_COMPLETED
 from routing.answer_judging import SMALL, AnswerJudge, Found
 from routing.chain_statements import CHAINS_OF_WAITS
 from routing.chains import Chain
-from routing.columns import event_arrays
+from routing.columns import event_arrays, keys_of
 from routing.database import Connection, Database
+from routing.fan_out import MOST, PORTION, hand_on
 from routing.incoming import DEFAULT_NAMESPACE, IncomingEvent, Origin
 from routing.launch_recording import look_up_triggers, record_launches
 from routing.operator_actions import OperatorAction, record_action
@@ -188,8 +189,14 @@ class TaskDesk:
             "namespaces": [self._namespace],
             "lease": _LEASE,
             "buffer_ttl": self._buffer_ttl,
+            "alone": True,
+            "portion": PORTION,
+            "most": MOST,
         }
-        await connection.execute(MATCH_EVENTS, event_arrays([incoming]) | terms)
+        cursor = await connection.execute(MATCH_EVENTS, event_arrays([incoming]) | terms)
+        *_, cut = (await cursor.fetchall())[0]
+        if cut:
+            await hand_on(connection, event, list(keys_of(incoming)))
         await record_launches(connection, triggers, [incoming], self._namespace)
 
 
