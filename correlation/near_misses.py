@@ -9,7 +9,7 @@ from typing import Final
 
 from .event import Event
 from .places import Scalar
-from .resemblance import Resemblance, closest
+from .resemblance import Lookalikes, Resemblance, closest
 from .wait_seen import NearMiss, NearMissKind, WaitSeen
 
 MOST_OF_A_KIND: Final = 10
@@ -176,8 +176,9 @@ def difference(resemblance: str) -> tuple[str, str]:
 
 def _spelt_otherwise(found: Findings) -> Iterator[NearMiss]:
     waits = _relevant(found.beside, found)
+    lookalikes = Lookalikes(wait.correlation_key for wait in waits)
     for key in found.keys:
-        resembling = closest(key, (wait.correlation_key for wait in waits), MOST_OF_A_KIND)
+        resembling = lookalikes.closest(key, MOST_OF_A_KIND)
         for other, resemblance in resembling:
             for wait in _first_of_each_workflow(w for w in waits if w.correlation_key == other):
                 differs, fix = difference(resemblance)

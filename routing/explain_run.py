@@ -6,17 +6,18 @@ look for similar or keyless ones goes through the tenant's newest five thousand.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import fields
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, Final
 
 from psycopg.rows import kwargs_row
 
 from correlation.key import lock_hash
 from correlation.near_misses import difference, ending, named, span, tenants_apart
-from correlation.resemblance import closest
+from correlation.resemblance import Lookalikes
 from correlation.wait_seen import WaitSeen
 from pointsman.contract import WaitKind
 from routing.audit import list_waits
@@ -44,6 +45,8 @@ MOST_WAITS: Final = 20
 MOST_NAMES: Final = 100
 MOST_OF_A_KEY: Final = 5
 MOST_RECENT: Final = 5_000
+MOST_KEYS: Final = 5_000
+"""Of the keys of the newest events so many are compared: an event may have 64."""
 MOST_DELIVERIES: Final = 20
 MOST_MISSED: Final = 5
 NOTHING: Final = timedelta(0)
@@ -68,10 +71,11 @@ async def explain_run(
     elsewhere = await waits_met_elsewhere(database, lines)
     async with database.transaction(tenant=wall) as connection:
         await connection.execute(PLAN_ANEW)
-        return [
-            await _run(connection, owner, workflow_id, [_seen(line) for line in waits], elsewhere)
+        read = [
+            await _read(connection, owner, [_seen(line) for line in waits])
             for owner, waits in groupby(lines, key=lambda line: line.tenant)
         ]
+    return [await _run(each, workflow_id, elsewhere) for each in read]
 
 
 def _by_tenant_open_first(line: WaitLine) -> tuple[str, bool]:
@@ -83,13 +87,20 @@ def _seen(line: WaitLine) -> WaitSeen:
     return WaitSeen(**{part.name: getattr(line, part.name) for part in fields(WaitSeen)})
 
 
-async def _run(
-    connection: Connection,
-    tenant: str,
-    workflow_id: str,
-    waits: Sequence[WaitSeen],
-    elsewhere: Collection[str],
-) -> RunExplanation:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is read of one tenant's waits, before anything is made of it."""
+
+    tenant: str
+    waits: Sequence[WaitSeen]
+    deliveries: Sequence[DeliverySeen]
+    recent: Sequence[EventSeen]
+    names: Sequence[str]
+    same_key: Mapping[str, Sequence[EventSeen]]
+    """By wait id the events that have its key."""
+
+
+async def _read(connection: Connection, tenant: str, waits: Sequence[WaitSeen]) -> _Read:
     parameters = {
         "tenant": tenant,
         "wait_ids": [wait.wait_id for wait in waits],
@@ -100,11 +111,21 @@ async def _run(
     deliveries = await cursor.fetchall()
     recent = await _recent(connection, tenant, {wait.name for wait in waits})
     names = await _buffered_names(connection, tenant)
+    same_key = {
+        wait.wait_id: await _events_of_key(connection, tenant, names, wait) for wait in waits
+    }
+    return _Read(tenant, waits, deliveries, recent, names, same_key)
+
+
+async def _run(read: _Read, workflow_id: str, elsewhere: Collection[str]) -> RunExplanation:
+    """Wait by wait, letting others have their turn; no connection is held meanwhile."""
+    tenant, waits = read.tenant, read.waits
+    namesakes = {name: Namesakes(name, read.recent) for name in {wait.name for wait in waits}}
     explained = []
     for wait in waits:
-        mine = tuple(each for each in deliveries if each.wait_id == wait.wait_id)
-        same_key = await _events_of_key(connection, tenant, names, wait)
-        missed = tuple(_missed(wait, mine, same_key, recent))
+        await asyncio.sleep(0)
+        mine = tuple(each for each in read.deliveries if each.wait_id == wait.wait_id)
+        missed = tuple(_missed(wait, mine, read.same_key[wait.wait_id], namesakes[wait.name]))
         wrong_tenant = tenant if wait.wait_id in elsewhere else None
         explained.append(_explained(wait, mine, missed, wrong_tenant))
     return RunExplanation(
@@ -115,8 +136,29 @@ async def _run(
         what_to_do=tuple(
             dict.fromkeys(fix for each in explained if _open(each.wait) for fix in each.what_to_do)
         ),
-        truncated=len(recent) >= MOST_RECENT or len(names) >= MOST_NAMES,
+        truncated=len(read.recent) >= MOST_RECENT
+        or len(read.names) >= MOST_NAMES
+        or any(each.truncated for each in namesakes.values()),
     )
+
+
+class Namesakes:
+    """The newest events of one name, by their keys: folded once, however many waits ask."""
+
+    def __init__(self, name: str, recent: Sequence[EventSeen]) -> None:
+        self.keyless = [e for e in recent if e.name == name and e.outcome == "unresolved"]
+        self.by_key: dict[str, list[EventSeen]] = {}
+        self.truncated = False
+        """Whether the events have more keys than are compared."""
+        for event in recent:
+            for key in event.keys if event.name == name else ():
+                if key in self.by_key:
+                    self.by_key[key].append(event)
+                elif len(self.by_key) < MOST_KEYS:
+                    self.by_key[key] = [event]
+                else:
+                    self.truncated = True
+        self.lookalikes = Lookalikes(self.by_key)
 
 
 def _summary(workflow_id: str, waits: Sequence[WaitSeen]) -> Iterator[str]:
@@ -217,7 +259,7 @@ def _missed(
     wait: WaitSeen,
     deliveries: Sequence[DeliverySeen],
     same_key: Sequence[EventSeen],
-    recent: Sequence[EventSeen],
+    namesakes: Namesakes,
 ) -> Iterator[MissedEvent]:
     if wait.kind == WaitKind.HUMAN:
         return
@@ -228,14 +270,13 @@ def _missed(
     yield from (_before(wait, event) for event in before[:MOST_MISSED] if _in_time(wait, event))
     others = [e for e in same_key if e.name != wait.name and _within_reach(wait, e)]
     yield from (_other_name(wait, event) for event in others[:MOST_MISSED])
-    namesakes = [
-        e
-        for e in recent
-        if e.name == wait.name and e.event_id not in had and _within_reach(wait, e)
-    ]
-    yield from _spelt_otherwise(wait, namesakes)
-    keyless = [e for e in namesakes if e.outcome == "unresolved"]
-    yield from (_unresolved(event) for event in keyless[:MOST_MISSED])
+
+    def passed(event: EventSeen) -> bool:
+        return event.event_id not in had and _within_reach(wait, event)
+
+    yield from _spelt_otherwise(wait, namesakes, passed)
+    keyless = islice(filter(passed, namesakes.keyless), MOST_MISSED)
+    yield from map(_unresolved, keyless)
 
 
 def _in_time(wait: WaitSeen, event: EventSeen) -> bool:
@@ -284,17 +325,24 @@ def _other_name(wait: WaitSeen, event: EventSeen) -> MissedEvent:
     )
 
 
-def _spelt_otherwise(wait: WaitSeen, events: Sequence[EventSeen]) -> Iterator[MissedEvent]:
-    newest: dict[str, EventSeen] = {}
-    for event in events:
-        for key in event.keys:
-            newest.setdefault(key, event)
-    for key, resemblance in closest(wait.correlation_key, newest, MOST_MISSED):
+def _spelt_otherwise(
+    wait: WaitSeen, namesakes: Namesakes, passed: Callable[[EventSeen], bool]
+) -> Iterator[MissedEvent]:
+    def newest(key: str) -> EventSeen | None:
+        return next(filter(passed, namesakes.by_key[key]), None)
+
+    resembling = namesakes.lookalikes.closest(
+        wait.correlation_key, MOST_MISSED, lambda key: newest(key) is not None
+    )
+    for key, resemblance in resembling:
+        event = newest(key)
+        if event is None:
+            continue
         differs, fix = difference(resemblance)
         yield MissedEvent(
             kind="other_key",
-            event=newest[key],
-            sentence=f"Event {newest[key].event_id} has the key '{key}'; '{wait.correlation_key}' "
+            event=event,
+            sentence=f"Event {event.event_id} has the key '{key}'; '{wait.correlation_key}' "
             f"{differs}.",
             what_to_do=fix,
             resemblance=resemblance.value,

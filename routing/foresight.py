@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from psycopg.rows import dict_row
 
@@ -15,6 +17,14 @@ from routing.incoming import Identity, IncomingEvent, Origin
 from routing.replay_statements import FORESEE_NOW, FORESEE_SINCE_ARRIVAL, STORED_EVENTS
 from routing.statements import PLAN_ANEW
 from routing.stored_event import StoredEvent, keys_of_resolution
+
+PORTION: Final = 100
+"""Events that are read at a time."""
+MOST_READINGS: Final = 1_000_000
+"""Derivation paths that are read in all, one for each path and event."""
+
+Transact = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Opens a transaction to read in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +79,42 @@ async def foresee(
     Waits count that are open now; with `since_arrival` those that were open when the event came as
     well. In the caller's transaction.
     """
-    await connection.execute(PLAN_ANEW)
-    events = await routable(connection, identities, rules)
+    return await foresee_routable(
+        connection, await routable(connection, identities, rules), since_arrival=since_arrival
+    )
+
+
+async def foresee_in_turn(
+    transact: Transact, identities: Sequence[Identity], rules: Rules, *, since_arrival: bool = False
+) -> AsyncIterator[Foreseen]:
+    """The same of many events, a few at a time, until a million paths have been read.
+
+    No connection is held while events are resolved, and other work has its turn between them.
+    """
+    left = MOST_READINGS
+    for start in range(0, len(identities), PORTION):
+        async with transact() as connection:
+            rows = await stored_rows(connection, identities[start : start + PORTION])
+        events: list[Routable] = []
+        for row in rows:
+            left -= 1 + len(rules.paths_for(row["name"]))
+            events.append(_routable(row, rules))
+            await asyncio.sleep(0)
+        async with transact() as connection:
+            found = await foresee_routable(connection, events, since_arrival=since_arrival)
+        for each in found:
+            yield each
+        if left <= 0:
+            return
+
+
+async def foresee_routable(
+    connection: Connection, events: Sequence[Routable], *, since_arrival: bool = False
+) -> Sequence[Foreseen]:
+    """What routing these events, which are resolved, would do; in their order."""
     if not events:
         return []
+    await connection.execute(PLAN_ANEW)
     columns = event_columns([each.incoming for each in events])
     statement = FORESEE_SINCE_ARRIVAL if since_arrival else FORESEE_NOW
     cursor = await connection.execute(statement.encode(), only_named(statement, columns))
@@ -88,9 +130,17 @@ async def routable(
     connection: Connection, identities: Sequence[Identity], rules: Rules
 ) -> Sequence[Routable]:
     """The stored events, resolved under `rules`."""
+    return [_routable(row, rules) for row in await stored_rows(connection, identities)]
+
+
+async def stored_rows(
+    connection: Connection, identities: Sequence[Identity]
+) -> Sequence[dict[str, Any]]:
+    """What is stored of the events, in their order; unknown ones are left out."""
+    await connection.execute(PLAN_ANEW)
     cursor = connection.cursor(row_factory=dict_row)
     await cursor.execute(STORED_EVENTS.encode(), identity_columns(list(dict.fromkeys(identities))))
-    return [_routable(row, rules) for row in await cursor.fetchall()]
+    return await cursor.fetchall()
 
 
 def only_named(statement: str, columns: Columns) -> Mapping[str, object]:

@@ -7,7 +7,7 @@ the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,7 +18,15 @@ from correlation.rules import Rules
 from routing.audit_pages import EventQuery, page_of_events
 from routing.columns import event_columns, lock_hashes
 from routing.database import Connection, Database
-from routing.foresight import Foreseen, Routable, foresee, only_named, routable
+from routing.foresight import (
+    PORTION,
+    Foreseen,
+    Routable,
+    Transact,
+    foresee_in_turn,
+    only_named,
+    routable,
+)
 from routing.incoming import Identity
 from routing.operator_actions import OperatorAction, record_action
 from routing.paging import Cursor
@@ -133,30 +141,26 @@ async def selected(
 
 
 async def preview(
-    connection: Connection,
+    transact: Transact,
     identities: Sequence[Identity],
     rules: Rules,
     *,
     truncated: bool = False,
     examples: int = 20,
 ) -> Preview:
-    """What replaying these events under `rules` would do now."""
+    """What replaying these events under `rules` would do now; `truncated` where it read but some.
+
+    Opens transactions of its own, and holds none while it works.
+    """
     seen = 0
     changing: list[Foreseen] = []
-    async for each in _foreseen_in_batches(connection, identities, rules):
+    async for each in foresee_in_turn(transact, identities, rules):
         seen += 1
         if each.changes:
             changing.append(each)
     woken = {(e.tenant, waking.workflow_id) for e in changing for waking in e.would_wake}
-    return Preview(seen, len(changing), len(woken), tuple(changing[:examples]), truncated)
-
-
-async def _foreseen_in_batches(
-    connection: Connection, identities: Sequence[Identity], rules: Rules
-) -> AsyncIterator[Foreseen]:
-    for start in range(0, len(identities), BATCH):
-        for each in await foresee(connection, identities[start : start + BATCH], rules):
-            yield each
+    cut = truncated or seen + PORTION <= len(identities)
+    return Preview(seen, len(changing), len(woken), tuple(changing[:examples]), cut)
 
 
 def _locks(events: Sequence[Routable]) -> list[int]:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from correlation.rules import Rules
 from routing.audit_pages import EventQuery
-from routing.database import Connection
-from routing.foresight import Foreseen, foresee
-from routing.replay import BATCH, selected
+from routing.foresight import Foreseen, Transact, foresee_in_turn
+from routing.replay import selected
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +42,24 @@ class Difference:
 
 
 async def shadow(
-    connection: Connection,
+    transact: Transact,
     rules: Rules,
     *,
     last: int,
     tenants: Sequence[str] | None = None,
 ) -> Difference:
-    """Try rules on the newest stored events. Reads only; in the caller's transaction.
+    """Try rules on the newest stored events. Reads only, in transactions of its own.
+
+    Fewer events than `last` are tried when the rules have so many paths that a million are read.
 
     A run counts as woken when its wait is open now or was open when the event came, and was not
     handed the event.
     """
-    identities, _ = await selected(connection, tenants, EventQuery(), last)
-    foreseen: list[Foreseen] = []
-    for start in range(0, len(identities), BATCH):
-        batch = identities[start : start + BATCH]
-        foreseen.extend(await foresee(connection, batch, rules, since_arrival=True))
+    async with transact() as connection:
+        identities, _ = await selected(connection, tenants, EventQuery(), last)
+    foreseen = [
+        each async for each in foresee_in_turn(transact, identities, rules, since_arrival=True)
+    ]
     return difference(rules.version, foreseen)
 
 

@@ -187,7 +187,7 @@ async def test_a_preview_counts_and_changes_nothing(
 
     async with database.transaction() as connection:
         identities, more = await selected(connection, ["acme"], EventQuery(), 10)
-        found: Preview = await preview(connection, identities, RULES)
+    found: Preview = await preview(database.transaction, identities, RULES)
 
     assert (found.events, found.changing, found.would_wake, more) == (2, 1, 1, False)
     assert [each.event_id for each in found.examples] == ["paid"]
@@ -262,8 +262,7 @@ async def test_what_cannot_be_bound_is_refused_with_a_reason(
 
 
 async def shadowed(database: Database, rules: Rules, tenants: Sequence[str]) -> Difference:
-    async with database.transaction() as connection:
-        return await shadow(connection, rules, last=100, tenants=tenants)
+    return await shadow(database.transaction, rules, last=100, tenants=tenants)
 
 
 async def test_rules_in_the_shadow_tell_who_would_wake_and_who_would_not_match_any_more(

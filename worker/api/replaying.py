@@ -11,8 +11,9 @@ from typing import Annotated, Any, Final
 from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from correlation.exact_writing import exact_json
 from correlation.reason import Outcome, Reason
-from correlation.rules import RulesError, compile_rules
+from correlation.rules import RulesError
 from routing.audit import event_story
 from routing.audit_pages import EventQuery
 from routing.binding import Bound, Handing, NotBound, bind
@@ -25,6 +26,7 @@ from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
 from worker.api.reading import Instant, Key, OneTenant, Tenant, Text, answer, not_found, the_one
+from worker.bounded.rules import proposed_rules
 from worker.shadow import shadow
 
 router = api_router("replay")
@@ -146,9 +148,11 @@ async def replay_selected(parts: PartsOf, caller: Operator, wanted: ReplayFilter
         )
     async with parts.reading(tenants) as connection:
         identities, more = await selected(connection, tenants, query, wanted.limit)
-        if wanted.dry_run:
-            found = await preview(connection, identities, parts.rules(), truncated=more)
-            return answer({"dry_run": True, **asdict(found)})
+    if wanted.dry_run:
+        found = await preview(
+            lambda: parts.reading(tenants), identities, parts.rules(), truncated=more
+        )
+        return answer({"dry_run": True, **asdict(found)})
     replayed = await _replay(parts, caller, identities, wanted.reason)
     return answer(
         {"dry_run": False, "events": len(replayed), "truncated": more, "replayed": replayed}
@@ -219,7 +223,8 @@ async def bind_event(
 async def shadow_rules(parts: PartsOf, caller: Operator, proposed: ProposedRules) -> Response:
     """The difference that they would have made to the newest events; nothing is changed."""
     try:
-        rules = compile_rules(proposed.rules)
+        with parts.workers.place(caller.actor):
+            rules = await proposed_rules(parts.workers, exact_json(proposed.rules))
     except RulesError as error:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -228,8 +233,7 @@ async def shadow_rules(parts: PartsOf, caller: Operator, proposed: ProposedRules
             fix="correct the entries that the detail names",
         ) from None
     tenants = caller.reach(proposed.tenant)
-    async with parts.reading(tenants) as connection:
-        found = await shadow(connection, rules, last=proposed.last, tenants=tenants)
+    found = await shadow(lambda: parts.reading(tenants), rules, last=proposed.last, tenants=tenants)
     return answer({"sentence": found.sentence, **asdict(found)})
 
 

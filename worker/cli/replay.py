@@ -110,8 +110,8 @@ async def _route_again(
         else:
             tenants = None if wanted.tenant is None else [wanted.tenant]
             identities, more = await selected(connection, tenants, wanted.query, MOST)
-        if wanted.reason is None:
-            return await preview(connection, identities, wanted.rules, truncated=more)
+    if wanted.reason is None:
+        return await preview(database.transaction, identities, wanted.rules, truncated=more)
     replayer = Replayer(database, settings.buffer_ttl)
     replayed = await replayer.replay(identities, wanted.rules, actor=actor(), reason=wanted.reason)
     async with database.transaction() as connection:

@@ -31,9 +31,8 @@ def shadow_command(
     async def work(database: Database, _settings: Settings) -> Difference:
         from worker.shadow import shadow
 
-        async with database.transaction() as connection:
-            tenants = None if tenant is None else [tenant]
-            return await shadow(connection, rules, last=last, tenants=tenants)
+        tenants = None if tenant is None else [tenant]
+        return await shadow(database.transaction, rules, last=last, tenants=tenants)
 
     found = with_database(work)
     if as_json:

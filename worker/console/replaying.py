@@ -49,10 +49,13 @@ async def show_preview(visit: Visiting, id: str = "", of: str | None = None) -> 
     """What replaying would do now: of one event, or of those that the list's filters select."""
     given = narrowing(visit)
     identities, more = await _identities(visit, id, of, given)
-    async with visit.parts.reading(visit.tenants) as connection:
-        foreseen = await preview(
-            connection, identities, visit.parts.rules(), truncated=more, examples=EXAMPLES
-        )
+    foreseen = await preview(
+        lambda: visit.parts.reading(visit.tenants),
+        identities,
+        visit.parts.rules(),
+        truncated=more,
+        examples=EXAMPLES,
+    )
     filters = {name: given[name] for name in KEPT if name in given}
     return page(
         "replay.html",

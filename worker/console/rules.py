@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import Response
 
-from correlation.rules import EVERY_NAME, Rules, RulesError, compile_rules
+from correlation.rules import EVERY_NAME, Rules, RulesError
 from routing.audit_tenants import known_tenants
 from routing.uncorrelatable import Uncorrelatable, uncorrelatable
+from worker.bounded.rules import proposed_rules
 from worker.console.rendering import page
 from worker.console.routes import console_router
-from worker.console.visits import Asking, Visit, Visiting, form_fields
-from worker.rules_source import rules_from_text
+from worker.console.visits import Operating, Visit, Visiting, form_fields
+from worker.rules_source import MAX_RULES_BYTES
 from worker.shadow import Difference, shadow
 
 router = console_router()
@@ -32,18 +32,19 @@ async def show_rules(visit: Visiting) -> Response:
 
 
 @router.post("/rules")
-async def try_rules(visit: Asking) -> Response:
+async def try_rules(visit: Operating) -> Response:
     """The difference that proposed rules would make; nothing is changed."""
     given = await form_fields(visit.request)
     text = given.get("rules", "")
     last = next((one for one in LASTS if str(one) == given.get("last")), LASTS[1])
     try:
-        proposed = _rules_of(text)
-    except (RulesError, tomllib.TOMLDecodeError, RecursionError) as error:
-        said = str(error) or "the rules are nested too deeply"
-        return await _page(visit, text=text, last=last, problem=said)
-    async with visit.parts.reading(visit.tenants) as connection:
-        found = await shadow(connection, proposed, last=last, tenants=visit.tenants)
+        with visit.parts.workers.place(visit.principal.actor):
+            proposed = await proposed_rules(visit.parts.workers, text)
+    except RulesError as error:
+        return await _page(visit, text=text[:MAX_RULES_BYTES], last=last, problem=str(error))
+    found = await shadow(
+        lambda: visit.parts.reading(visit.tenants), proposed, last=last, tenants=visit.tenants
+    )
     return await _page(visit, text=text, last=last, found=found)
 
 
@@ -82,10 +83,3 @@ async def _warnings(visit: Visit, rules: Rules) -> list[Uncorrelatable]:
 
 def _paths(rules: Rules, name: str) -> list[str]:
     return [path.text for path in rules.by_name.get(name, ())]
-
-
-def _rules_of(text: str) -> Rules:
-    """Rules as JSON or, when they do not begin with a brace, as TOML."""
-    if text.lstrip().startswith("{"):
-        return rules_from_text(text)
-    return compile_rules(tomllib.loads(text))
