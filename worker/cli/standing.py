@@ -13,6 +13,7 @@ from ingress.backlog import StreamBacklogs
 from ingress.redis_connection import connect_redis
 from routing.backlog import measure_backlog, oldest_unattempted
 from routing.database import DatabaseLimits, open_database
+from routing.namespaces import unserved_namespaces
 from routing.schema_version import check
 from worker.observe.temporal_check import temporal_check
 from worker.redaction import redact_urls
@@ -85,7 +86,11 @@ async def _tables(settings: Settings) -> dict[str, Any]:
     async with open_database(url, limits) as database:
         unattempted = await oldest_unattempted(database)
         age = None if unattempted is None else unattempted.age
-        return asdict(await measure_backlog(database)) | {"oldest_unattempted": age}
+        unserved = await unserved_namespaces(database, ())
+        return asdict(await measure_backlog(database)) | {
+            "oldest_unattempted": age,
+            "unserved": [asdict(each) for each in unserved],
+        }
 
 
 async def _temporal(settings: Settings) -> None:

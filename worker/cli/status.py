@@ -80,6 +80,15 @@ def _print(found: dict[str, Any]) -> None:
                 )
             ],
         )
+        if backlog["unserved"]:
+            typer.echo()
+            print_table(
+                ("namespace that nobody serves", "deliveries", "launches", "oldest"),
+                [
+                    (each["namespace"], each["deliveries"], each["launches"], _age(each["oldest"]))
+                    for each in backlog["unserved"]
+                ],
+            )
 
 
 def _age(age: timedelta | None) -> str:

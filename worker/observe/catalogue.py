@@ -186,6 +186,13 @@ UNATTEMPTED: Final = Metric(
     "How long nobody has attempted the oldest of them; 0 below a minute.",
     shown_by="roles delivery, sweeper",
 )
+UNSERVED: Final = Metric(
+    "pointsman_unserved_seconds",
+    Kind.GAUGE,
+    "Age of the oldest delivery or launch of a namespace that no process works on, after a minute.",
+    labels=("namespace",),
+    shown_by=SWEEPING,
+)
 LAUNCH_OUTBOX: Final = Metric(
     "pointsman_outbox_launches",
     Kind.GAUGE,

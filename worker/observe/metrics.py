@@ -21,6 +21,7 @@ from routing.backlog import Backlog
 from routing.delivery_store import DeliveryStatus, Settlement
 from routing.incoming import Recorded, RejectedEntry
 from routing.launches import LaunchEnd, LaunchStatus
+from routing.namespaces import Unserved
 from worker.observe import catalogue
 from worker.observe.catalogue import Metric
 from worker.observe.dependencies import DependencyState
@@ -75,6 +76,7 @@ class Metrics:
         self._stored = StoredGauges(self._gauge)
         self._streams = StreamGauges(self._gauge)
         self._unattempted = self._gauge(catalogue.UNATTEMPTED)
+        self._unserved = self._gauge(catalogue.UNSERVED)
         self._dependencies = self._gauge(catalogue.DEPENDENCY)
         self._silent = self._gauge(catalogue.SILENT)
         self._silence_limits = self._gauge(catalogue.SILENCE_LIMIT)
@@ -175,6 +177,12 @@ class Metrics:
     def unattempted(self, span: timedelta) -> None:
         """For how long nobody has attempted the oldest delivery."""
         self._unattempted.set(span.total_seconds())
+
+    def unserved(self, namespaces: Iterable[Unserved]) -> None:
+        """The namespaces whose work nobody begins."""
+        self._unserved.clear()
+        for each in namespaces:
+            self._unserved.labels(each.namespace).set(each.oldest.total_seconds())
 
     def dependencies(self, states: Iterable[DependencyState]) -> None:
         """How the servers stand now."""

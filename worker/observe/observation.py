@@ -23,6 +23,7 @@ from routing.faults import RoutingError
 from routing.launcher import Launches
 from routing.launches import Starter
 from routing.maintenance.leadership import SWEEPING, namespace_of
+from routing.namespaces import unserved_namespaces
 from routing.signalling import Signaller
 from routing.wakeups import LISTENS
 from worker.cancelling import cancel
@@ -71,6 +72,7 @@ class Observation:
         self.serving = False
         self._settings = settings
         self._dependencies = Dependencies({}, period=settings.observe_period)
+        self._unserved: frozenset[str] = frozenset()
         self._looks: list[Callable[[], Awaitable[None]]] = []
         self._visibility_problems: dict[str, str] = {}
         self._tracing = _tracing(settings)
@@ -199,6 +201,7 @@ class Observation:
 
         async def look_at_tables() -> None:
             self.metrics.stored(await measure_backlog(database))
+            await self._look_at_namespaces(database)
 
         checks: dict[str, Check] = {"postgres": lambda: _answers(database)}
         if Role.CONSUMER in roles:
@@ -206,14 +209,30 @@ class Observation:
         if temporal is not None and roles & NEEDS_TEMPORAL:
             checks["temporal"] = temporal
         if roles & {Role.DELIVERY, Role.SWEEPER}:
-            # A delivering process answers for the namespace that it serves.
-            served = [self._settings.temporal_namespace] if Role.DELIVERY in roles else None
+            # A delivering process answers for the namespaces that it serves.
+            delivers = Role.DELIVERY in roles
+            served = list(self._settings.temporal_namespaces) if delivers else None
             oldest = partial(oldest_unattempted, database, served)
             watch = DeliveryWatch(oldest, self.metrics.unattempted)
             checks["deliveries"] = watch.check
         if Role.SWEEPER in roles:
             self._looks.append(look_at_tables)
         self._dependencies = Dependencies(checks, period=self._settings.observe_period)
+
+    async def _look_at_namespaces(self, database: Database) -> None:
+        """Alarm on namespaces that nobody serves: their deliveries and launches wait."""
+        roles, served = self._settings.roles, self._settings.temporal_namespaces
+        found = await unserved_namespaces(database, served if Role.DELIVERY in roles else ())
+        self.metrics.unserved(found)
+        for each in found:
+            if each.namespace not in self._unserved:
+                log.error(
+                    "namespace.unserved",
+                    namespace=each.namespace,
+                    deliveries=each.deliveries,
+                    launches=each.launches,
+                )
+        self._unserved = frozenset(each.namespace for each in found)
 
     async def look(self) -> None:
         """Look at everything once, side by side; what does not answer is passed over."""
