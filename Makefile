@@ -2,7 +2,7 @@
 # `make test ARGS="-k key"` hands further arguments on.
 
 PYTHON ?= python3
-TARGETS := setup demo dev test check unit format lint types race chaos fuzz alerts deploy-check deploy-render dist docs bench bench-quick bench-full lock clean
+TARGETS := setup demo dev test check unit format lint types race reuse chaos fuzz alerts deploy-check deploy-render dist docs bench bench-quick bench-full lock clean
 
 .DEFAULT_GOAL := help
 .PHONY: help $(TARGETS)
