@@ -63,6 +63,8 @@ class Reason(StrEnum):
     """The entry names another tenant than the one that its stream is bound to."""
     POISON = "poison"
     """Recording the entry fails by itself in a healthy database; it is dead-lettered."""
+    KILLS_PROCESS = "kills_process"
+    """The process ended whenever it tried the entry, alone at last; it is dead-lettered."""
 
     # An event that nobody waits for.
     NO_OPEN_WAIT = "no_open_wait"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NewType, Protocol
+from typing import NewType, Protocol, TypeAlias
 
 import msgspec
 
@@ -48,14 +48,38 @@ class TrimmedEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadlyEntry:
+    """An entry that ended the process whenever it was tried alone.
+
+    Its dead letter is written, and its content was not loaded for that.
+    """
+
+    stream: StreamName
+    entry_id: EntryId
+    detail: str
+
+
+Pending: TypeAlias = Entry | TrimmedEntry | DeadlyEntry
+"""What the group counts as pending, however much of it is left."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one read brought: bounded in count and bytes, in stream order."""
 
     entries: Sequence[Entry] = ()
     trimmed: Sequence[TrimmedEntry] = ()
+    deadly: Sequence[DeadlyEntry] = ()
+    alone: bool = False
+    """The one entry was in hand when processes died: nothing else may be in work beside it."""
 
     def __bool__(self) -> bool:
-        return bool(self.entries or self.trimmed)
+        return bool(self.entries or self.trimmed or self.deadly)
+
+    @property
+    def pending(self) -> list[Pending]:
+        """All that is to be acknowledged when it is recorded."""
+        return [*self.entries, *self.trimmed, *self.deadly]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +106,10 @@ class EntrySource(Protocol):
         """
         ...
 
-    async def acknowledge(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
+    async def acknowledge(self, entries: Sequence[Pending]) -> None:
         """Tell the stream that these entries are recorded and need no redelivery."""
+        ...
+
+    async def survived(self, entry: Entry) -> None:
+        """An entry that was handed out alone did not end the process; whatever else came of it."""
         ...

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, islice
 from operator import attrgetter
 from typing import Any
 
-from ingress.entry import Entry, EntryId, Reading, StreamName, TrimmedEntry
+from ingress.entry import Entry, EntryId, Pending, Reading, StreamName, TrimmedEntry
 
 Position = tuple[StreamName, EntryId]
 
@@ -58,6 +58,14 @@ class Holding:
         trimmed, self._trimmed = self._trimmed, []
         return Reading(batch, trimmed)
 
-    def let_go(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
+    def let_go(self, entries: Sequence[Pending]) -> None:
         """Forget entries that are acknowledged, or that are to be read again."""
         self._held.difference_update(map(_position, entries))
+
+    def hold(self, positions: Iterable[Position]) -> None:
+        """Count entries as held whose content was not read."""
+        self._held.update(positions)
+
+    def forget(self, position: Position) -> None:
+        """Let one go whose content was not read."""
+        self._held.discard(position)

@@ -57,11 +57,19 @@ def letter_fields(entry: Entry, reason: Reason, detail: str) -> dict[bytes, byte
         (ESCAPED + name if name.startswith(PREFIX) else name): value
         for name, value in entry.fields.items()
     }
-    fields[STREAM_FIELD] = entry.stream.encode()
-    fields[ENTRY_FIELD] = entry.entry_id.encode()
-    fields[REASON_FIELD] = reason.value.encode()
-    fields[DETAIL_FIELD] = detail.encode("utf-8", "replace")
-    return fields
+    return fields | letter_additions(entry.stream, entry.entry_id, reason, detail)
+
+
+def letter_additions(
+    stream: StreamName, entry_id: EntryId, reason: Reason, detail: str
+) -> dict[bytes, bytes]:
+    """What a dead letter has beside the fields of its entry."""
+    return {
+        STREAM_FIELD: stream.encode(),
+        ENTRY_FIELD: entry_id.encode(),
+        REASON_FIELD: reason.value.encode(),
+        DETAIL_FIELD: detail.encode("utf-8", "replace"),
+    }
 
 
 def read_letter(

@@ -9,13 +9,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from itertools import takewhile
 from typing import Final
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from ingress.entry import Entry, Reading, StreamName, TrimmedEntry
+from ingress.entry import Entry, Pending, Reading, StreamName
 from ingress.holding import Holding, Position
 from ingress.reconnection import (
     CONNECTED,
@@ -26,7 +28,8 @@ from ingress.reconnection import (
     is_group_gone,
     lost,
 )
-from ingress.stream_group import FIRST, Found, StreamGroup, read_new
+from ingress.stream_group import FIRST, NEVER_ALONE, Found, StreamGroup, read_new
+from ingress.suspects import Suspects
 from ingress.trimming import trimmed_unread
 
 EARLY_PAUSE: Final = timedelta(milliseconds=20)
@@ -58,6 +61,10 @@ class StreamReading:
     """How often abandoned entries are looked for, and the streams are looked over."""
     consumer_idle: timedelta = timedelta(hours=1)
     """Another consumer without anything pending is removed when not heard of for so long."""
+    alone_after: int = NEVER_ALONE
+    """Handed out so often without an end, an entry is handed out alone from then on."""
+    alone_tries: int = 1
+    """So many processes die while they try an entry alone until it is set aside."""
 
 
 class RedisStreamSource:
@@ -96,6 +103,9 @@ class RedisStreamSource:
         self._own: dict[StreamName, str] = {}
         self._asking = min(FIRST_COUNT, reading.count)
         self._alarmed: dict[StreamName, int] = {}
+        self._suspects = Suspects(
+            self._groups, tries=reading.alone_tries, pause=reading.claim_period, clock=clock
+        )
 
     def status(self) -> StreamStatus:
         """Whether the stream can be read, for readiness."""
@@ -120,7 +130,7 @@ class RedisStreamSource:
                 self._note_success()
                 return reading
 
-    async def acknowledge(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
+    async def acknowledge(self, entries: Sequence[Pending]) -> None:
         """Tell Redis that these entries are recorded.
 
         Tries for five seconds. What could not be acknowledged by then is read again once the
@@ -128,11 +138,21 @@ class RedisStreamSource:
         """
         try:
             async with asyncio.timeout(ACKNOWLEDGE_WITHIN.total_seconds()):
-                await self._acknowledge_until_done(entries)
+                await self._until_done(partial(self._acknowledge_once, entries))
         except TimeoutError:
             _log.warning("acknowledgement.given_up", entries=len(entries))
         finally:
             self._holding.let_go(entries)
+
+    async def survived(self, entry: Entry) -> None:
+        """Hold nothing against an entry that was tried alone; tries for five seconds."""
+        self._suspects.survived((entry.stream, entry.entry_id))
+        group = self._group_of(self._acknowledger, entry.stream)
+        try:
+            async with asyncio.timeout(ACKNOWLEDGE_WITHIN.total_seconds()):
+                await self._until_done(partial(group.end_tries, [entry.entry_id]))
+        except TimeoutError:
+            _log.warning("lone_try.not_ended", stream=entry.stream, entry_id=entry.entry_id)
 
     def release(self, entries: Sequence[Entry]) -> None:
         """Give back entries that were not recorded: a later read hands them out again."""
@@ -155,7 +175,7 @@ class RedisStreamSource:
 
     async def aclose(self) -> None:
         """Leave the group if nothing is pending for this consumer, and close the connections."""
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, RedisError, OSError):
             async with asyncio.timeout(CLOSE_WITHIN.total_seconds()):
                 await self._leave()
         for client in (self._reader, self._acknowledger):
@@ -170,6 +190,10 @@ class RedisStreamSource:
         while not self._holding and (self._own or self._claims):
             await (self._step_own() if self._own else self._step_claims())
         if not self._holding:
+            if (alone := await self._suspects.try_next()) is not None:
+                if not alone.reading:
+                    self._holding.forget(alone.position)
+                return alone.reading
             await self._wait_for_new()
         return self._holding.hand_out()
 
@@ -194,22 +218,40 @@ class RedisStreamSource:
         self._next_round = self._clock() + self._reading.claim_period.total_seconds()
 
     async def _step_own(self) -> None:
-        """Read one page of what is pending for this consumer, and keep what is not held."""
+        """Read on in what is pending for this consumer, and keep what is not held.
+
+        As far as the next suspect; of several that follow one another only the ids are taken.
+        """
         name, after = next(iter(self._own.items()))
-        held = self._holding.held
-        found = await self._groups[name].own_pending(after, self._asking)
-        self._keep_found(found, held)
+        group, held = self._groups[name], self._holding.held
+        delivered = await group.own_deliveries(after, self._asking)
+        suspected = [
+            count >= self._reading.alone_after and (name, entry_id) not in held
+            for entry_id, count in delivered
+        ]
+        alike = len(list(takewhile(lambda each: each == suspected[0], suspected)))
+        if not any(suspected[:1]):
+            found = await group.own_pending(after, alike) if alike else Found((), (), None)
+        else:
+            ids = [entry_id for entry_id, _ in delivered[:alike]]
+            found = Found((), (), ids[-1], ids)
+        await self._keep_found(name, found, held)
         _go_on(self._own, name, found)
 
     async def _step_claims(self) -> None:
         name, cursor = next(iter(self._claims.items()))
-        held = self._holding.held
-        found = await self._groups[name].claim(cursor, self._asking, self._reading.claim_idle)
-        self._keep_found(found, held)
+        held, reading = self._holding.held, self._reading
+        found = await self._groups[name].claim(
+            cursor, self._asking, reading.claim_idle, reading.alone_after
+        )
+        await self._keep_found(name, found, held)
         _go_on(self._claims, name, found)
 
-    def _keep_found(self, found: Found, held: frozenset[Position]) -> None:
+    async def _keep_found(self, name: StreamName, found: Found, held: frozenset[Position]) -> None:
         """Keep what was not held when Redis was asked; what was may be acknowledged meanwhile."""
+        suspects = [each for each in found.suspects if (name, each) not in held]
+        await self._suspects.add(name, suspects)
+        self._holding.hold((name, each) for each in suspects)
         entries = [entry for entry in found.entries if (entry.stream, entry.entry_id) not in held]
         trimmed = [entry for entry in found.trimmed if (entry.stream, entry.entry_id) not in held]
         if entries or trimmed:
@@ -259,11 +301,11 @@ class RedisStreamSource:
         self._status = CONNECTED
         self._failures = 0
 
-    async def _acknowledge_until_done(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
+    async def _until_done(self, command: Callable[[], Awaitable[None]]) -> None:
         failures = 0
         while True:
             try:
-                await self._acknowledge_once(entries)
+                await command()
             except (RedisError, OSError):
                 failures += 1
                 await _drop_connections(self._acknowledger)
@@ -272,7 +314,7 @@ class RedisStreamSource:
             else:
                 return
 
-    async def _acknowledge_once(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
+    async def _acknowledge_once(self, entries: Sequence[Pending]) -> None:
         async with self._acknowledger.pipeline(transaction=False) as pipeline:
             for stream in dict.fromkeys(entry.stream for entry in entries):
                 ids = [entry.entry_id for entry in entries if entry.stream == stream]
@@ -280,6 +322,9 @@ class RedisStreamSource:
             await pipeline.execute()
 
     async def _leave(self) -> None:
+        # Whoever comes as far as this did not die of what it tried.
+        for name, entry_id in self._suspects.under_way:
+            await self._group_of(self._acknowledger, name).end_tries([entry_id])
         for name in self._groups:
             await self._remove_consumer(
                 self._group_of(self._acknowledger, name), self._reading.consumer

@@ -6,6 +6,7 @@ responses (one value that is not UTF-8 would fail the whole reply, and block its
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,15 +15,38 @@ from typing import Any, Final, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from correlation.reason import Reason
 from ingress.entry import Entry, EntryId, StreamName, TrimmedEntry, entry_of
-from ingress.trimming import GroupProgress, parse_id
+from ingress.letter import dead_letter_stream, letter_additions, letter_fields
+from ingress.trimming import GroupProgress, id_before, parse_id
 
 FIRST: Final = "0-0"
+MAX_COPIED_FIELDS: Final = 3_900
+"""Lua passes no more than 8,000 values to one command."""
+TRIES_KEPT: Final = timedelta(days=30)
+NEVER_ALONE: Final = sys.maxsize
 
 # XGROUP DELCONSUMER drops what is pending for the consumer; only a script looks and removes in one.
 _REMOVE_EMPTY_CONSUMER: Final = """
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return -1 end
 return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+"""
+
+# The content never leaves Redis: loading it may be what ends a process. See `ingress.letter`.
+_COPY_TO_DEAD_LETTERS: Final = """
+local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
+if #found == 0 then return 'gone' end
+local stored, fields = found[1][2], {}
+if #stored / 2 > tonumber(ARGV[2]) then return 'too many' end
+for i = 1, #stored, 2 do
+    local name = stored[i]
+    if string.sub(name, 1, 4) == 'dlq_' then name = 'dlq_original:' .. name end
+    fields[#fields + 1] = name
+    fields[#fields + 1] = stored[i + 1]
+end
+for i = 3, #ARGV do fields[#fields + 1] = ARGV[i] end
+redis.call('XADD', KEYS[2], '*', unpack(fields))
+return 'copied'
 """
 
 
@@ -33,6 +57,8 @@ class Found:
     entries: Sequence[Entry]
     trimmed: Sequence[TrimmedEntry]
     go_on: str | None
+    suspects: Sequence[EntryId] = ()
+    """Entries that were handed out too often: this consumer's now, and not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +119,25 @@ class StreamGroup:
         )
         return any(row["message_id"].decode() not in held for row in pending)
 
-    async def claim(self, after: str, count: int, idle: timedelta) -> Found:
+    async def own_deliveries(self, after: str, count: int) -> Sequence[tuple[EntryId, int]]:
+        """The ids pending for this consumer behind one, and how often each was handed out."""
+        pending: Any = await self.client.xpending_range(
+            self.stream, self.group, f"({after}", "+", count, consumername=self.consumer
+        )
+        return [(EntryId(row["message_id"].decode()), row["times_delivered"]) for row in pending]
+
+    async def own_entry(self, entry_id: EntryId) -> Entry | TrimmedEntry | None:
+        """One entry that is pending for this consumer; None when it is not (any more)."""
+        found = await self.own_pending(id_before(entry_id), 1)
+        pending: list[Entry | TrimmedEntry] = [*found.entries, *found.trimmed]
+        return next((each for each in pending if each.entry_id == entry_id), None)
+
+    async def claim(
+        self, after: str, count: int, idle: timedelta, alone_after: int = NEVER_ALONE
+    ) -> Found:
         """Take over what any consumer has left pending for so long; one step behind an id.
+
+        What was handed out `alone_after` times already is taken over without being read.
 
         Not XAUTOCLAIM: that reports a trimmed entry at once, however short a time ago its consumer
         read it, and while that one is about to record it. Here a trimmed entry has to be abandoned,
@@ -106,20 +149,68 @@ class StreamGroup:
             self.stream, self.group, start, "+", count, idle=least
         )
         ids: list[bytes] = [row["message_id"] for row in pending]
-        if not ids:
-            return Found((), (), None)
-        claimed: Any = await self.client.xclaim(
-            self.stream, self.group, self.consumer, least, cast("Any", ids)
-        )
+        often = {row["message_id"] for row in pending if row["times_delivered"] >= alone_after}
+        # Of its own suspects a consumer knows already; a claim would drop those that are trimmed.
+        own = {row["message_id"] for row in pending if row["consumer"].decode() == self.consumer}
+        claimed = await self._claim([each for each in ids if each not in often], least)
         entries = [self._entry(entry_id, fields) for entry_id, fields in claimed if fields]
-        missing = set(ids) - {entry.entry_id.encode() for entry in entries}
+        others = [each for each in ids if each in often and each not in own]
+        suspects = await self._claim(others, least, justid=True)
+        found = {entry.entry_id.encode() for entry in entries}
+        missing = set(ids) - found - set(suspects) - (often & own)
         return Found(
             entries=entries,
             trimmed=[
                 self._trimmed(each) for each in ids if each in missing and await self._gone(each)
             ],
-            go_on=ids[-1].decode() if len(ids) == count else None,
+            go_on=ids[-1].decode() if ids and len(ids) == count else None,
+            suspects=[EntryId(entry_id.decode()) for entry_id in suspects],
         )
+
+    async def _claim(self, ids: Sequence[bytes], least: int, *, justid: bool = False) -> Any:
+        """Entries, or with `justid` their ids alone, which does not count as handing them out."""
+        if not ids:
+            return []
+        return await self.client.xclaim(
+            self.stream, self.group, self.consumer, least, cast("Any", ids), justid=justid
+        )
+
+    async def tries(self, ids: Sequence[EntryId]) -> Sequence[int]:
+        """How often each was tried alone without a word that the process survived it."""
+        counts: Any = await cast("Any", self.client.hmget(self._tries_key, list(ids)))
+        return [int(each or 0) for each in counts]
+
+    async def begin_try(self, entry_id: EntryId, number: int) -> None:
+        """Note a try before it begins: a process that dies of it says nothing afterwards."""
+        async with self.client.pipeline(transaction=False) as pipeline:
+            pipeline.hset(self._tries_key, entry_id, str(number))
+            pipeline.expire(self._tries_key, TRIES_KEPT)
+            await pipeline.execute()
+
+    async def end_tries(self, ids: Sequence[EntryId]) -> None:
+        """Nothing is held against these entries any more."""
+        await cast("Any", self.client.hdel(self._tries_key, *ids))
+
+    async def copy_to_dead_letters(self, entry_id: EntryId, detail: str) -> bool:
+        """Write a dead letter of an entry that is not to be loaded; False when it is gone.
+
+        An entry with so many fields that no script can add it is loaded for that after all.
+        """
+        keys = (self.stream, dead_letter_stream(self.stream))
+        added = letter_additions(self.stream, entry_id, Reason.KILLS_PROCESS, detail)
+        flat = [part for name, value in added.items() for part in (name, value)]
+        arguments: Any = (entry_id, MAX_COPIED_FIELDS, *flat)
+        answer = await cast("Any", self.client.eval(_COPY_TO_DEAD_LETTERS, 2, *keys, *arguments))
+        if answer == b"too many":
+            stored: Any = await self.client.xrange(self.stream, min=entry_id, max=entry_id)
+            entry = self._entry(*stored[0])
+            letter = letter_fields(entry, Reason.KILLS_PROCESS, detail)
+            await self.client.xadd(keys[1], dict(letter.items()))
+        return bool(answer != b"gone")
+
+    @property
+    def _tries_key(self) -> str:
+        return f"{self.stream}:alone:{self.group}"
 
     async def _gone(self, entry_id: bytes) -> bool:
         """Whether the entry is in the stream no more; else another consumer was faster."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+_LAST_OF_A_MILLISECOND: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,11 @@ def parse_id(entry_id: bytes) -> tuple[int, int]:
     """`b"1526985054069-0"` as numbers that can be compared."""
     milliseconds, _, sequence = entry_id.partition(b"-")
     return int(milliseconds), int(sequence or 0)
+
+
+def id_before(entry_id: str) -> str:
+    """The greatest id that is smaller than this one."""
+    milliseconds, sequence = parse_id(entry_id.encode())
+    if sequence:
+        return f"{milliseconds}-{sequence - 1}"
+    return f"{max(0, milliseconds - 1)}-{_LAST_OF_A_MILLISECOND if milliseconds else 0}"

@@ -45,6 +45,7 @@ ADVICE: Final[Mapping[Reason, str]] = {
     "this stream is bound to (POINTSMAN_STREAM_TENANT).",
     Reason.TRIMMED: "Stop whoever trims the stream before it is read. Publish the event again.",
     Reason.POISON: "Look at the dead letter's detail, mend the cause, then requeue it.",
+    Reason.KILLS_PROCESS: "Give the process more memory or mend what kills it, then requeue it.",
     Reason.SCHEMA_INVALID: "Let the publisher send what the schema asks for, or correct the "
     "schema, and publish the event again under a new id.",
     Reason.SCHEMA_TOO_COSTLY: "Let the publisher send less in one event, or simplify the schema or "

@@ -8,20 +8,28 @@ loses none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Final, Literal, Protocol, TypeAlias, assert_never
+from typing import Any, Final, Literal, Protocol, TypeAlias, assert_never
 
 from correlation.event import Event
 from correlation.reason import Outcome, Reason
 from correlation.resolution import resolve
 from correlation.rules import Rules
-from ingress.entry import Entry, EntrySource, Malformed, Reading, TrimmedEntry
+from ingress.entry import (
+    DeadlyEntry,
+    Entry,
+    EntrySource,
+    Malformed,
+    Pending,
+    Reading,
+    TrimmedEntry,
+)
 from ingress.envelope import decode, raw_bytes
 from ingress.schemas import NO_SCHEMAS, PayloadSchemas
-from routing.faults import fault_of_entry
+from routing.faults import DatabaseUnavailable, fault_of_entry
 from routing.incoming import (
     Delivery,
     IncomingEvent,
@@ -124,12 +132,13 @@ class Consumer:
                         # Of few entries it is better to take more together than to hurry.
                         many = len(reading.entries) >= MANY
                         ahead = self._read_ahead(stop) if many else None
-                        batch = await self._decide_all(reading)
-                        if earlier is not None:
-                            await asyncio.wait(
-                                {earlier.recorded, stop}, return_when=asyncio.FIRST_COMPLETED
-                            )
-                        earlier = self._begin(group, earlier, reading, batch, insistence)
+                        if reading.alone:
+                            earlier = await self._alone(group, earlier, reading, insistence, stop)
+                        else:
+                            batch = await self._decide_all(reading)
+                            await _first_of(earlier.recorded if earlier else None, stop)
+                            recorded = self._record_after(earlier, batch)
+                            earlier = self._begin(group, earlier, reading, recorded, insistence)
                         ahead = ahead or self._read_ahead(stop)
                 finally:
                     # What it may have fetched stays pending and is claimed later.
@@ -150,7 +159,10 @@ class Consumer:
 
     async def settle(self, reading: Reading) -> None:
         """Record one reading, acknowledge it, then pass its deliveries on; poison included."""
-        verdict = await self._record(await self._decide_all(reading))
+        if reading.alone:
+            verdict = await self._record_alone(reading)
+        else:
+            verdict = await self._record(await self._decide_all(reading))
         for poison in await self._pass_on_healthy(reading, verdict):
             await self._insist(*poison)
 
@@ -163,13 +175,44 @@ class Consumer:
         group: asyncio.TaskGroup,
         earlier: _UnderWay | None,
         reading: Reading,
-        batch: Batch,
+        recording: Coroutine[None, None, Verdict],
         insistence: Insistence,
     ) -> _UnderWay:
-        recorded = group.create_task(self._record_after(earlier, batch))
+        recorded = group.create_task(recording)
         before = earlier.passed if earlier else None
         passed = group.create_task(self._pass_on_after(before, recorded, reading, insistence))
         return _UnderWay(recorded, passed, before)
+
+    async def _alone(
+        self,
+        group: asyncio.TaskGroup,
+        earlier: _UnderWay | None,
+        reading: Reading,
+        insistence: Insistence,
+        stop: asyncio.Task[Literal[True]],
+    ) -> _UnderWay | None:
+        """Bring one suspect to its end with nothing else in work; not begun after the stop."""
+        await _first_of(earlier.passed if earlier else None, stop)
+        if stop.done():
+            return earlier
+        alone = self._begin(group, earlier, reading, self._record_alone(reading), insistence)
+        await _first_of(alone.passed, stop)
+        return alone
+
+    async def _record_alone(self, reading: Reading) -> Verdict:
+        """Record a suspect, and say that the process survived it, or was only kept waiting."""
+        [entry] = reading.entries
+        try:
+            batch = await self._decide_all(reading)
+            try:
+                verdict = await self._recorder.record_once(batch)
+            except DatabaseUnavailable:
+                verdict = None
+        except asyncio.CancelledError:
+            await self._source.survived(entry)
+            raise
+        await self._source.survived(entry)
+        return await self._record(batch) if verdict is None else verdict
 
     # Tasks are awaited as they are, so that cancelling the last one cancels those before it, too.
 
@@ -197,20 +240,20 @@ class Consumer:
 
     async def _pass_on_healthy(
         self, reading: Reading, verdict: Verdict
-    ) -> Sequence[tuple[Entry | TrimmedEntry, Refused]]:
+    ) -> Sequence[tuple[Pending, Refused]]:
         """Bring what is healthy to its end; what is refused, alone, comes back."""
         healthy, refused = verdict
         unsettled = {each.origin for each in refused}
-        entries: list[Entry | TrimmedEntry] = [*reading.entries, *reading.trimmed]
+        entries = reading.pending
         # Most of the time all is healthy, and there is nothing to tell apart.
         poison = [each for each in entries if unsettled and _origin(each) in unsettled]
         await self._pass_on([each for each in entries if each not in poison], healthy)
         return list(zip(poison, refused, strict=True))
 
-    async def _insist(self, entry: Entry | TrimmedEntry, refused: Refused) -> None:
+    async def _insist(self, entry: Pending, refused: Refused) -> None:
         await self._pass_on([entry], await self._recorder.insist(refused))
 
-    async def _pass_on(self, entries: Sequence[Entry | TrimmedEntry], recorded: Recorded) -> None:
+    async def _pass_on(self, entries: Sequence[Pending], recorded: Recorded) -> None:
         """Acknowledge what is recorded, and hand over what came of it meanwhile.
 
         Both follow the commit, and neither needs the other: a delivery is a row already.
@@ -235,8 +278,9 @@ class Consumer:
                 recordings += [self._decide(entry, rules) for entry in stretch]
             except Exception:  # noqa: BLE001  whose fault it is shows when each is decided alone
                 recordings += [self._decide_alone(entry, rules) for entry in stretch]
-        trimmed = [_trimmed(entry) for entry in reading.trimmed]
-        return self._recorder.prepared([*await self._judged(recordings), *trimmed])
+        left = [_trimmed(entry) for entry in reading.trimmed]
+        left += [self._deadly(entry) for entry in reading.deadly]
+        return self._recorder.prepared([*await self._judged(recordings), *left])
 
     async def _judged(self, recordings: Sequence[Recording | _Unjudged]) -> list[Recording]:
         """The same, with those that a worker has to judge: the loop goes on meanwhile."""
@@ -276,6 +320,17 @@ class Consumer:
                 assert_never(decoded)
         return Recording(entry, kept_within(self._tenant, content))
 
+    def _deadly(self, entry: DeadlyEntry) -> Recording:
+        """The audit row of an entry whose content is better not looked at again."""
+        rejected = RejectedEntry(
+            origin=_origin(entry),
+            outcome=Outcome.REJECTED,
+            reason=Reason.KILLS_PROCESS,
+            detail=entry.detail,
+            raw=b"",
+        )
+        return Recording(None, kept_within(self._tenant, rejected))
+
 
 async def _arrived(
     read: asyncio.Task[Reading], stop: asyncio.Task[Literal[True]]
@@ -286,6 +341,12 @@ async def _arrived(
         # Told to stop: what is on its way already is still taken.
         await asyncio.wait({read}, timeout=LAST_READ_SECONDS)
     return read.result() if read.done() else None
+
+
+async def _first_of(task: asyncio.Task[Any] | None, stop: asyncio.Task[Literal[True]]) -> None:
+    """Wait for what is under way, but not after the stop."""
+    if task is not None:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _done() -> None:
@@ -308,7 +369,7 @@ def _malformed(malformed: Malformed, entry: Entry, origin: Origin, limit: int) -
     )
 
 
-def _origin(entry: Entry | TrimmedEntry) -> Origin:
+def _origin(entry: Pending) -> Origin:
     return Origin(entry.stream, entry.entry_id)
 
 

@@ -119,6 +119,14 @@ class Recorder:
         healthy, refused = await self.record_healthy(self.prepared(recordings))
         return joined([healthy, *[await self.insist(each) for each in refused]])
 
+    async def record_once(self, batch: Batch) -> tuple[Recorded, Sequence[Refused]]:
+        """Record one recording; raises DatabaseUnavailable instead of waiting for the database."""
+        try:
+            _check_decided(batch)
+            return await self._ledger.record(batch.events, batch.rejected), ()
+        except RecordRefused as refusal:
+            return Recorded(), (Refused(batch.recordings[0], refusal),)
+
     async def record_healthy(self, batch: Batch) -> tuple[Recorded, Sequence[Refused]]:
         """Record what goes in, halving the batch around what the database refuses.
 

@@ -66,6 +66,8 @@ def stream_reading(settings: Settings) -> StreamReading:
         block=settings.block,
         claim_idle=settings.claim_idle,
         claim_period=settings.claim_period,
+        alone_after=settings.alone_after,
+        alone_tries=settings.alone_tries,
     )
 
 

@@ -186,6 +186,18 @@ class Settings(
         ge=1,
         description="An entry that fails alone this often in a healthy database is dead-lettered.",
     )
+    alone_after: int = Field(
+        default=3,
+        ge=1,
+        description="An entry that was read this often and never acknowledged, as when the process "
+        "dies of it, is tried alone from then on.",
+    )
+    alone_tries: int = Field(
+        default=3,
+        ge=1,
+        description="An entry of which the process dies this often while it is tried alone is "
+        "dead-lettered as `kills_process`.",
+    )
     buffer_ttl: Duration = Field(
         default=timedelta(days=7),
         ge=ZERO,

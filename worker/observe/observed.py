@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from correlation.closing import Closing
 from correlation.reason import Reason
 from correlation.rules import Rules
-from ingress.entry import Entry, EntrySource, Reading, TrimmedEntry
+from ingress.entry import Entry, EntrySource, Pending, Reading
 from routing.delivery_store import Settlement
 from routing.dispatch import Deliveries
 from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
@@ -45,13 +45,19 @@ class ObservedSource:
         self._heartbeat.beat()
         if reading:
             self._metrics.stage_took("read", perf_counter() - started)
+        for _ in reading.deadly:
+            self._metrics.entry_dead_lettered()
         return reading
 
-    async def acknowledge(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
+    async def acknowledge(self, entries: Sequence[Pending]) -> None:
         """See `EntrySource.acknowledge`."""
         with _Timed(self._metrics, "ack"):
             await self._source.acknowledge(entries)
         self._heartbeat.beat()
+
+    async def survived(self, entry: Entry) -> None:
+        """See `EntrySource.survived`."""
+        await self._source.survived(entry)
 
 
 class ObservedRules:

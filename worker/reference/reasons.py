@@ -54,6 +54,7 @@ MEANINGS: Final[Mapping[str, Mapping[Reason, str]]] = {
         Reason.TASK_COMPLETED: "The task that it completes has been answered already.",
         Reason.FOREIGN_TENANT: "The entry names another tenant than its stream is bound to.",
         Reason.POISON: "A healthy database refuses the entry, alone and repeatedly.",
+        Reason.KILLS_PROCESS: "The process died whenever it tried the entry, also alone.",
     },
     "An event that nobody waits for (`no_wait`)": {
         Reason.NO_OPEN_WAIT: "No open wait has the event's tenant, name and key.",

@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from ingress.entry import Entry, EntryId, Reading, StreamName, TrimmedEntry, entry_of
+from ingress.entry import Entry, EntryId, Pending, Reading, StreamName, entry_of
 from routing.database import Database, DatabaseLimits, open_database
 from routing.gate import Backoff
 from routing.matching import Matcher, Matching
@@ -58,8 +58,11 @@ class OneReading:
         entries, self._entries = self._entries, ()
         return Reading(entries)
 
-    async def acknowledge(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
+    async def acknowledge(self, entries: Sequence[Pending]) -> None:
         pass
+
+    async def survived(self, entry: Entry) -> None:
+        raise AssertionError(f"{entry.entry_id} was handed out alone")
 
 
 class NoDeadLetters:

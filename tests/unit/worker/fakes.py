@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from correlation.reason import Outcome, Reason
-from ingress.entry import Entry, EntryId, Reading, StreamName, TrimmedEntry, entry_of
+from ingress.entry import Entry, EntryId, Pending, Reading, StreamName, entry_of
 from routing.faults import DatabaseContended, DatabaseUnavailable, RecordRefused
 from routing.incoming import Delivery, IncomingEvent, Recorded, RecordedEvent, RejectedEntry
 
@@ -81,14 +81,19 @@ class FakeSource:
         self.readings = list(readings)
         self.journal = journal
         self.acknowledged: list[str] = []
+        self.survivors: list[str] = []
 
     async def read(self) -> Reading:
         await asyncio.sleep(0)  # as a server would, it lets others have their turn
         return self.readings.pop(0) if self.readings else Reading()
 
-    async def acknowledge(self, entries: Sequence[Entry | TrimmedEntry]) -> None:
+    async def acknowledge(self, entries: Sequence[Pending]) -> None:
         self.journal.append("acknowledged")
         self.acknowledged += [entry.entry_id for entry in entries]
+
+    async def survived(self, entry: Entry) -> None:
+        self.journal.append("survived")
+        self.survivors.append(entry.entry_id)
 
 
 class FakeSink:
