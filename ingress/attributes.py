@@ -8,7 +8,12 @@ from typing import Final
 
 from correlation.reason import Reason
 from ingress.refusal import Refusal, quoted
-from pointsman.contract import MAX_EVENT_ID_BYTES, MAX_EVENT_NAME_BYTES, MAX_TENANT_BYTES
+from pointsman.contract import (
+    MAX_EVENT_ID_BYTES,
+    MAX_EVENT_NAME_BYTES,
+    MAX_TENANT_BYTES,
+    is_reserved_id,
+)
 
 MAX_CONTEXT_BYTES: Final = 4096
 """Bound of each attribute that is only kept for the audit (`user_id`, `tracestate`, ...)."""
@@ -25,8 +30,15 @@ def tenant_from(value: str, field: str) -> str:
 
 
 def event_id_from(value: str, field: str) -> str:
-    """Check an event id; raises `Refusal` when it is missing, too long or unprintable."""
-    return _identifier(value, field, MAX_EVENT_ID_BYTES, Reason.MISSING_EVENT_ID)
+    """Check an event id; raises `Refusal` when it is missing, too long, unprintable or reserved.
+
+    Whoever could publish under an id that the service gives would keep out the service's own event.
+    """
+    event_id = _identifier(value, field, MAX_EVENT_ID_BYTES, Reason.MISSING_EVENT_ID)
+    if is_reserved_id(event_id):
+        detail = f"{field} {quoted(event_id)} is of the form that Pointsman gives itself"
+        raise Refusal(Reason.FIELD_INVALID, detail)
+    return event_id
 
 
 def event_name_from(value: str, field: str) -> str:

@@ -23,6 +23,7 @@ from routing.columns import identity_columns, keys_of, rejected_columns
 from routing.database import Connection, Database
 from routing.fan_out import MOST, PORTION, hand_on
 from routing.faults import (
+    DatabaseContended,
     DatabaseUnavailable,
     RecordRefused,
     RoutingError,
@@ -154,11 +155,13 @@ class Matcher:
                 await connection.execute(LOCK_KEYS, {"hashes": part.locks})
             if not part.answers:
                 return await self._match(connection, part)
-            refused = await settle_answers(connection, part.answers, verdicts)
-            if not refused:
-                return await self._match(connection, part)
-            rest = part.without(refused)
+            settled = await settle_answers(connection, part.answers, verdicts)
+            refused = settled.refused
+            rest = part.without(refused.keys()) if refused else part
             recorded = await self._match(connection, rest) if rest.batch else Recorded()
+            _check_answers(rest, settled.completed, recorded.events)
+            if not refused:
+                return recorded
             entries = [
                 entry_of(each, refused[each.identity])
                 for each in part.batch
@@ -302,6 +305,20 @@ def _merged(
     for incoming in part.batch:
         refusal = refused.get(incoming.identity)
         yield next(remaining) if refusal is None else _rejected(refusal.reason)
+
+
+def _check_answers(
+    part: Part, completed: frozenset[Identity], ends: Sequence[RecordedEvent]
+) -> None:
+    """Raise DatabaseContended if a task is completed by an event that another's insert kept out.
+
+    That one committed under the same id, with other keys, since it was looked for. The next try
+    finds it there, and leaves the task open.
+    """
+    for incoming, end in zip(part.batch, ends, strict=True) if completed else ():
+        first = incoming.identity in completed and part.firsts[incoming.identity] is incoming
+        if first and (end.duplicate or end.reason is Reason.CONFLICTING_DUPLICATE):
+            raise DatabaseContended(f"event {incoming.event.event_id} was recorded meanwhile")
 
 
 def _conflict(incoming: IncomingEvent) -> RejectedEntry:

@@ -113,6 +113,8 @@ class TaskRefused(StrEnum):
     ANSWER_INVALID = "answer_invalid"
     TOO_COSTLY = "schema_too_costly"
     """Judging the answer by the form exceeds a budget."""
+    NOT_RECORDED = "not_recorded"
+    """The answer's event could not be recorded under its id; another try draws another."""
     UNKNOWN = "unknown"
     """There is no such task (any more)."""
 

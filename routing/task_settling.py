@@ -41,10 +41,19 @@ class RefusedAnswer:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the events that name tasks."""
+
+    refused: Mapping[Identity, RefusedAnswer]
+    completed: frozenset[Identity]
+    """Those that completed a task: each has to be recorded in the same transaction."""
+
+
 async def settle_answers(
     connection: Connection, answers: Sequence[IncomingEvent], verdicts: Verdicts
-) -> dict[Identity, RefusedAnswer]:
-    """Let each event complete the open tasks that it names; answers with those that may not.
+) -> Settled:
+    """Let each event complete the open tasks that it names, unless it may not.
 
     `verdicts` has what was found about the large answers before.
 
@@ -54,6 +63,7 @@ async def settle_answers(
     fresh = await _fresh(connection, answers)
     tasks = await hold_tasks(connection, _named(fresh)) if fresh else {}
     refused: dict[Identity, RefusedAnswer] = {}
+    completed: set[Identity] = set()
     for incoming in fresh if tasks else ():
         identities = [(incoming.event.tenant, key) for key in keys_of(incoming)]
         concerned = [tasks[identity] for identity in identities if identity in tasks]
@@ -66,9 +76,10 @@ async def settle_answers(
         for task in concerned:
             if task.status is TaskStatus.OPEN:
                 await _complete(connection, task, incoming.event)
-                completed = replace(task, completed_at=datetime.now(UTC))
-                tasks[task.tenant, task.task_id] = completed
-    return refused
+                done = replace(task, completed_at=datetime.now(UTC))
+                tasks[task.tenant, task.task_id] = done
+                completed.add(incoming.identity)
+    return Settled(refused, frozenset(completed))
 
 
 async def hold_tasks(

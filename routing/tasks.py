@@ -6,10 +6,10 @@ task: the answer goes to the workflow as every event does, through its delivery.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
+from uuid import UUID, uuid4
 
 from correlation.event import Event, EventContext, EventId, EventName, Payload, TenantId
 from correlation.exact_writing import exact_json
@@ -18,7 +18,7 @@ from correlation.key import lock_hash
 from correlation.resolution import resolve
 from correlation.rules import Rules
 from correlation.task_form import MOST_FAULTS, answer_faults
-from pointsman.contract import HUMAN_TASK_COMPLETED
+from pointsman.contract import ANSWER_ID_PREFIX, HUMAN_TASK_COMPLETED
 from routing.answer_judging import SMALL, AnswerJudge, Found
 from routing.chain_statements import CHAINS_OF_WAITS
 from routing.chains import Chain
@@ -44,8 +44,6 @@ from routing.task_statements import CLAIM_TASK, FORMS_OF_TASKS, REASSIGN_TASK
 
 STREAM: Final = "human_tasks"
 """What stands in the audit where a stream's name stands for other events."""
-NAMESPACE: Final = uuid.UUID("0a5dd6b2-2f6e-5c0f-8f0b-2b5c8f0d7e43")
-"""Of the ids of the events that complete tasks; must never change."""
 _LEASE: Final = timedelta(0)
 
 
@@ -67,9 +65,14 @@ class TaskDesk:
         namespace: str = DEFAULT_NAMESPACE,
         retire: Retire | None = None,
         judge: AnswerJudge | None = None,
+        draw: Callable[[], UUID] = uuid4,
     ) -> None:
-        """Without a `judge` an answer that is costly to judge is refused."""
+        """Without a `judge` an answer that is costly to judge is refused.
+
+        `draw` gives each answer's event an id that nobody can know beforehand.
+        """
         self._database = database
+        self._draw = draw
         self._buffer_ttl = buffer_ttl
         self._namespace = namespace
         self._retire = retire
@@ -89,6 +92,21 @@ class TaskDesk:
         Of two answers the second is refused, whichever way each came.
         """
         await self._retire_if_gone(tenant, task_id)
+        try:
+            return await self._complete(tenant, task_id, person, answer, rules, comment)
+        except _IdTaken:
+            return _NOT_RECORDED
+
+    async def _complete(
+        self,
+        tenant: str,
+        task_id: str,
+        person: Person,
+        answer: Mapping[str, Any],
+        rules: Rules,
+        comment: str | None,
+    ) -> TaskEnd:
+        """Raises _IdTaken, and completes nothing then: the workflow would not hear of it."""
         lock = lock_hash(tenant, HUMAN_TASK_COMPLETED, task_id)
         found = await self._found(tenant, task_id, answer)
         async with self._database.transaction(tenant=tenant) as connection:
@@ -100,7 +118,7 @@ class TaskDesk:
             refusal = refusal_of_person(task, person) or _refusal_of_answer(task, answer, found)
             if refusal is not None:
                 return refusal
-            event = _completing(task, person, answer)
+            event = _completing(task, person, answer, self._draw())
             await write_completion(connection, task, person.name, event.event_id)
             await self._record(connection, event, rules)
             action = _action(task, person, "complete_task", comment, event_id=event.event_id)
@@ -194,12 +212,23 @@ class TaskDesk:
             "most": MOST,
         }
         cursor = await connection.execute(MATCH_EVENTS, event_arrays([incoming]) | terms)
-        *_, cut = (await cursor.fetchall())[0]
+        recorded, *_, cut = (await cursor.fetchall())[0]
+        if not recorded:
+            raise _IdTaken
         if cut:
             await hand_on(connection, event, list(keys_of(incoming)))
         await record_launches(connection, triggers, [incoming], self._namespace)
 
 
+class _IdTaken(Exception):
+    """An event of the same id was there already; never leaves this module."""
+
+
+_NOT_RECORDED: Final = TaskRefusal(
+    TaskRefused.NOT_RECORDED,
+    "another event has the id that was drawn for the answer, so that the workflow would not have "
+    "heard of it",
+)
 _UNKNOWN: Final = TaskRefusal(TaskRefused.UNKNOWN, "there is no such task")
 
 
@@ -225,12 +254,11 @@ def _refusal_of_answer(
     return TaskRefusal(TaskRefused.ANSWER_INVALID, detail, misfits)
 
 
-def _completing(task: TaskLine, person: Person, answer: Mapping[str, Any]) -> Event:
+def _completing(task: TaskLine, person: Person, answer: Mapping[str, Any], drawn: UUID) -> Event:
     value = {"taskId": task.task_id, "answer": dict(answer), "completedBy": person.name}
-    drawn = uuid.uuid5(NAMESPACE, f"{task.tenant}\n{task.task_id}")
     return Event(
         TenantId(task.tenant),
-        EventId(f"human-task-{drawn}"),
+        EventId(f"{ANSWER_ID_PREFIX}{drawn}"),
         EventName(HUMAN_TASK_COMPLETED),
         Payload(exact_json(value), value),
         explicit_key=task.task_id,

@@ -8,6 +8,7 @@ never ends.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -34,10 +35,14 @@ CLOSE_WAITS: Final = "pointsman.close_waits"
 EVENT_SIGNAL: Final = "pointsman.event"
 HUMAN_TASK_SIGNAL: Final = "pointsman.human_task"
 HUMAN_TASK_COMPLETED: Final = "HUMAN_TASK_COMPLETED"
+ANSWER_ID_PREFIX: Final = "human-task-"
+"""With a UUID behind it, the event id of an answer that the service itself recorded."""
 """The name of the event that completes a human task: its `taskId` is the correlation key."""
 
 STREAM: Final = "workflow:events:global"
 CONSUMER_GROUP: Final = "workflow-runtime-v2"
+
+_RESERVED_ID: Final = re.compile(ANSWER_ID_PREFIX + r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 MAX_TENANT_BYTES: Final = 255
 MAX_EVENT_NAME_BYTES: Final = 255
@@ -87,6 +92,11 @@ class Disposition(StrEnum):
     CANCELLED = "cancelled"
     RETURNED = "returned"
     """An event that was `accepted` is given back: whoever should have had it is gone."""
+
+
+def is_reserved_id(event_id: str) -> bool:
+    """Whether an event id is one that the service gives; no publisher may use it."""
+    return event_id.startswith(ANSWER_ID_PREFIX) and bool(_RESERVED_ID.fullmatch(event_id))
 
 
 def _printable(value: str) -> str:

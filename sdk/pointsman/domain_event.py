@@ -15,6 +15,7 @@ from pointsman.contract import (
     MAX_EVENT_ID_BYTES,
     MAX_EVENT_NAME_BYTES,
     MAX_TENANT_BYTES,
+    is_reserved_id,
 )
 from pointsman.correlation.exact_number import OutsizeNumber, number_text
 from pointsman.keys import Key, key_text
@@ -67,7 +68,7 @@ def stream_fields(event: DomainEvent, *, now: Callable[[], datetime]) -> dict[st
     Raises PublishError for what the service would refuse or could not read.
     """
     fields = {
-        "event_id": _name("event_id", event.event_id, MAX_EVENT_ID_BYTES),
+        "event_id": _event_id(event.event_id),
         "event_type": _name("name", event.name, MAX_EVENT_NAME_BYTES),
         "event_name": event.name,
         "tenant": _name("tenant", event.tenant, MAX_TENANT_BYTES),
@@ -136,6 +137,13 @@ def _number(value: float | Decimal | OutsizeNumber, place: str) -> str:
     if text is None:
         raise PublishError(place, f"{value} is no JSON number; send null or text")
     return text
+
+
+def _event_id(value: str) -> str:
+    event_id = _name("event_id", value, MAX_EVENT_ID_BYTES)
+    if is_reserved_id(event_id):
+        raise PublishError("event_id", "is of the form that Pointsman gives itself; use another")
+    return event_id
 
 
 def _name(field_name: str, value: str, limit: int) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
@@ -14,12 +15,22 @@ from temporalio.client import Client, WorkflowHandle
 from correlation.reason import Outcome, Reason
 from correlation.rules import NO_RULES
 from pointsman.contract import HUMAN_TASK_COMPLETED, HUMAN_TASK_SIGNAL
-from routing.database import Database
+from routing import matching, task_settling
+from routing.database import Connection, Database
 from routing.delivery_store import DeliveryStore
 from routing.dispatch import Dispatcher, DispatchLimits
-from routing.faults import DatabaseUnavailable
+from routing.faults import DatabaseContended, DatabaseUnavailable
+from routing.incoming import IncomingEvent
 from routing.matching import Matcher
-from routing.task_records import Person, TaskDone, TaskEnd, TaskRefusal, TaskRefused
+from routing.task_pages import find_tasks
+from routing.task_records import (
+    Person,
+    TaskDone,
+    TaskEnd,
+    TaskRefusal,
+    TaskRefused,
+    TaskStatus,
+)
 from routing.tasks import TaskDesk
 from routing.temporal import TemporalSignaller
 from routing.waits import Wait, Waits
@@ -46,8 +57,18 @@ SELECT (SELECT count(*) FROM workflow_human_tasks WHERE completed_at IS NOT NULL
 """
 
 
+async def answered(desk: TaskDesk, task: Wait) -> TaskEnd:
+    return await desk.complete("acme", task.wait_id, ADA, ANSWER, NO_RULES)
+
+
 async def complete(database: Database, task: Wait) -> TaskEnd:
-    return await TaskDesk(database, BUFFERED).complete("acme", task.wait_id, ADA, ANSWER, NO_RULES)
+    return await answered(TaskDesk(database, BUFFERED), task)
+
+
+async def status_of(database: Database, task: Wait) -> TaskStatus:
+    async with database.transaction() as connection:
+        [found] = await find_tasks(connection, ["acme"], task.wait_id)
+    return found.status
 
 
 async def test_of_a_person_and_an_event_that_answer_at_once_one_counts_and_the_other_is_told(
@@ -87,6 +108,56 @@ async def test_a_completion_is_written_whole_or_not_at_all_and_trying_again_doub
     assert after_the_fault == (left,) * 4
     assert isinstance(again, TaskRefusal if left else TaskDone)
     assert one_row(database_url, COMPLETIONS) == (1,) * 4
+
+
+async def test_an_answer_whose_event_id_is_taken_is_refused_and_leaves_the_task_open(
+    database: Database, matcher: Matcher, waits: Waits, database_url: str
+) -> None:
+    task = a_task()
+    await waits.register([task])
+    drawn = [UUID(int=1), UUID(int=2)]
+    await matcher.record([incoming(event_id=f"human-task-{drawn[0]}", key="another")])
+    desk = TaskDesk(database, BUFFERED, draw=lambda: drawn.pop(0))
+
+    refused = await answered(desk, task)
+    open_still = await status_of(database, task)
+    again = await answered(desk, task)
+
+    assert isinstance(refused, TaskRefusal)
+    assert (refused.why, open_still) == (TaskRefused.NOT_RECORDED, TaskStatus.OPEN)
+    assert isinstance(again, TaskDone)
+    assert one_row(database_url, "SELECT count(*) FROM workflow_event_deliveries") == (1,)
+    audit = "SELECT count(*) FROM workflow_operator_actions WHERE action = 'complete_task'"
+    assert one_row(database_url, audit) == (1,)
+
+
+async def test_an_answer_that_another_event_keeps_out_meanwhile_completes_nothing(
+    matcher: Matcher, waits: Waits, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = a_task()
+    await waits.register([task])
+    answer = incoming(
+        event_id="same",
+        name=HUMAN_TASK_COMPLETED,
+        payload={"taskId": task.wait_id, "answer": ANSWER},
+    )
+    settle = task_settling.settle_answers
+
+    async def overtaken(
+        connection: Connection, answers: Sequence[IncomingEvent], *found: Any
+    ) -> Any:
+        settled = await settle(connection, answers, *found)
+        await matcher.record([incoming(event_id="same", key="another")])
+        return settled
+
+    monkeypatch.setattr(matching, "settle_answers", overtaken)
+    with pytest.raises(DatabaseContended):
+        await matcher.record([answer])
+    monkeypatch.undo()
+    again = await matcher.record([answer])
+
+    assert await status_of(database, task) is TaskStatus.OPEN
+    assert [end.reason for end in again.events] == [Reason.CONFLICTING_DUPLICATE]
 
 
 async def test_a_task_is_completed_while_temporal_is_away_and_its_workflow_hears_of_it_once(

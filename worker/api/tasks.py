@@ -262,6 +262,7 @@ _STATUSES: Final = {
     TaskRefused.NOT_ASSIGNED: HTTPStatus.FORBIDDEN,
     TaskRefused.ANSWER_INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     TaskRefused.TOO_COSTLY: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TaskRefused.NOT_RECORDED: HTTPStatus.CONFLICT,
 }
 _FIXES: Final = {
     TaskRefused.COMPLETED: "look at the task: the first answer stands",
@@ -270,4 +271,5 @@ _FIXES: Final = {
     TaskRefused.NOT_ASSIGNED: "let an assignee complete it, or reassign the task",
     TaskRefused.ANSWER_INVALID: "correct the places in `errors`",
     TaskRefused.TOO_COSTLY: "give a smaller answer, or ask with a simpler form",
+    TaskRefused.NOT_RECORDED: "send the answer again",
 }

@@ -143,6 +143,7 @@ def test_every_payload_reads_back_as_it_was(payload: dict[str, Any]) -> None:
         ({"correlation_key": Decimal("NaN")}, "correlation_key", "not a finite number"),
         ({"user_id": "u" * 4097}, "user_id", "4097 bytes"),
         ({"payload": "{}"}, "payload", "give a mapping"),
+        ({"event_id": f"human-task-{UUID(int=4)}"}, "event_id", "use another"),
         ({"payload": {"a": [1, float("nan")]}}, "payload.a[1]", "no JSON number"),
         ({"payload": {"a": Decimal("Infinity")}}, "payload.a", "no JSON number"),
         ({"payload": {"a": {1: 2}}}, "payload.a", "member name 1"),
