@@ -69,17 +69,22 @@ async def explain_stored(
     *,
     tenant: str | None = None,
     behind_wall: bool = False,
+    across_tenants: bool = False,
 ) -> Sequence[EventExplanation]:
     """Explain a recorded event or rejected entry, once for each tenant that has the id.
 
     With a `tenant` only that one's; `behind_wall` reads as that tenant. Empty when there is none.
-    Raises DatabaseUnavailable.
+    `across_tenants` as for a hypothetical event: whoever may publish could record one in order to
+    ask. Raises DatabaseUnavailable.
     """
     wall = tenant if behind_wall else None
     async with database.transaction(tenant=wall) as connection:
         stories = await event_story(connection, event_id, tenant)
     return [
-        await _explain_story(database, rules, story, behind_wall=behind_wall) for story in stories
+        await _explain_story(
+            database, rules, story, behind_wall=behind_wall, across_tenants=across_tenants
+        )
+        for story in stories
     ]
 
 
@@ -112,7 +117,12 @@ async def explain_hypothetical(
 
 
 async def _explain_story(
-    database: Database, rules: Rules, story: EventStory, *, behind_wall: bool
+    database: Database,
+    rules: Rules,
+    story: EventStory,
+    *,
+    behind_wall: bool,
+    across_tenants: bool,
 ) -> EventExplanation:
     if story.event is None:
         return _of_rejected(story, rules)
@@ -123,7 +133,7 @@ async def _explain_story(
         stored.resolved_by(rules),
         story,
         behind_wall=behind_wall,
-        across_tenants=True,
+        across_tenants=across_tenants,
     )
     return _explanation(case, rules)
 

@@ -54,11 +54,18 @@ _NONE_CAME: Final = "No such event has come while it waited."
 
 
 async def explain_run(
-    database: Database, workflow_id: str, *, tenant: str | None = None, behind_wall: bool = False
+    database: Database,
+    workflow_id: str,
+    *,
+    tenant: str | None = None,
+    behind_wall: bool = False,
+    across_tenants: bool = False,
 ) -> Sequence[RunExplanation]:
     """Explain a workflow's waits, once for each tenant that has waits of it; empty when none has.
 
-    With a `tenant` only that one's; `behind_wall` reads as that tenant. Raises DatabaseUnavailable.
+    With a `tenant` only that one's; `behind_wall` reads as that tenant. `across_tenants` says, too,
+    whether another tenant has such an event: only for whoever may see every tenant, since anybody
+    could register a wait in order to ask. Raises DatabaseUnavailable.
     """
     wall = tenant if behind_wall else None
     wanted = WaitFilter(tenant=tenant, workflow_id=workflow_id, closed_too=True, limit=MOST_WAITS)
@@ -68,7 +75,7 @@ async def explain_run(
     if not lines:
         return []
     # This takes a connection of its own: between two transactions, so that none is held meanwhile.
-    elsewhere = await waits_met_elsewhere(database, lines)
+    elsewhere = await waits_met_elsewhere(database, lines) if across_tenants else frozenset[str]()
     async with database.transaction(tenant=wall) as connection:
         await connection.execute(PLAN_ANEW)
         read = [

@@ -82,7 +82,11 @@ async def test_every_example_that_woke_nobody_is_explained(
         explanation
         for line in silent
         for explanation in await explain_stored(
-            database, example_rules(), line.event_id or line.entry_id, tenant=line.tenant
+            database,
+            example_rules(),
+            line.event_id or line.entry_id,
+            tenant=line.tenant,
+            across_tenants=True,
         )
         if explanation.outcome != Outcome.MATCHED.value
     ]
@@ -125,7 +129,12 @@ async def test_another_tenants_wait_is_mentioned_without_telling_whose(
     await play(matcher, waits, then_close=False)
 
     [explanation] = await explain_stored(
-        database, example_rules(), "paid-acme-7024", tenant="acme", behind_wall=True
+        database,
+        example_rules(),
+        "paid-acme-7024",
+        tenant="acme",
+        behind_wall=True,
+        across_tenants=True,
     )
 
     [miss] = explanation.near_misses

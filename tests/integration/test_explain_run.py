@@ -208,7 +208,7 @@ async def test_an_event_that_only_another_tenant_has_is_said_without_showing_it(
     await waits.register([a_wait(key="8", workflow_id=WORKFLOW, wait_id="another")])
     await matcher.record([incoming(tenant="globex", event_id="theirs", key="7")])
 
-    explanation = await explained(database)
+    [explanation] = await explain_run(database, WORKFLOW, tenant="acme", across_tenants=True)
 
     by_key = {each.wait.correlation_key: each for each in explanation.waits}
     said = "An event of another tenant has, or had, this name and key."

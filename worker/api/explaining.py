@@ -109,7 +109,11 @@ async def explain_workflow(
     for tenant in _walls(caller, wanted.tenant):
         found.extend(
             await explain_run(
-                parts.database, workflow_id, tenant=tenant, behind_wall=tenant is not None
+                parts.database,
+                workflow_id,
+                tenant=tenant,
+                behind_wall=tenant is not None,
+                across_tenants=caller.sees_every_tenant,
             )
         )
     explanation = the_one(found, "workflow with waits", several="waits of a workflow")
@@ -128,6 +132,7 @@ async def _stored(
                 event_id,
                 tenant=one,
                 behind_wall=one is not None,
+                across_tenants=caller.sees_every_tenant,
             )
         )
     return the_one(found, "event", several="an event")

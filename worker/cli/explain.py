@@ -76,7 +76,9 @@ def explain_event_command(
                 launches_held=_held(hypothetical, settings),
             )
             return [explanation]
-        return await explain_stored(database, in_force, event_id or "", tenant=tenant)
+        return await explain_stored(
+            database, in_force, event_id or "", tenant=tenant, across_tenants=True
+        )
 
     explanations = with_database(ask)
     if not explanations:
@@ -103,7 +105,7 @@ def explain_run_command(
     async def ask(database: Database, _settings: Settings) -> Sequence[RunExplanation]:
         from routing.explain_run import explain_run
 
-        return await explain_run(database, workflow_id, tenant=tenant)
+        return await explain_run(database, workflow_id, tenant=tenant, across_tenants=True)
 
     explanations = with_database(ask)
     if not explanations:

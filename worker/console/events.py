@@ -114,6 +114,7 @@ async def _explanation(visit: Visit, story: EventStory, asked: str) -> EventExpl
         story.event.event_id if story.event else asked,
         tenant=story.tenant,
         behind_wall=bool(story.tenant) and not visit.principal.sees_every_tenant,
+        across_tenants=visit.principal.sees_every_tenant,
     )
     return found[0] if found else None
 

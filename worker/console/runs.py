@@ -96,5 +96,6 @@ async def _explanation(visit: Visit, workflow_id: str, tenant: str) -> RunExplan
         workflow_id,
         tenant=tenant,
         behind_wall=not visit.principal.sees_every_tenant,
+        across_tenants=visit.principal.sees_every_tenant,
     )
     return found[0] if found else None

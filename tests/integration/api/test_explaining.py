@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from correlation.rules import compile_rules
 from routing.tokens import Scope
@@ -23,6 +24,9 @@ async def json_of(sent: httpx.Response) -> dict[str, Any]:
     assert sent.status_code == 200, sent.text
     found: dict[str, Any] = sent.json()
     return found
+
+
+ASKED = {"event": a_paid(workflow_correlation_key="7")}
 
 
 async def test_a_recorded_event_is_explained_with_its_near_miss(api: Api) -> None:
@@ -54,21 +58,35 @@ async def test_an_event_that_has_not_come_is_explained_and_not_recorded(
     assert one_row(database_url, "SELECT count(*) FROM workflow_runtime_events") == (0,)
 
 
-async def test_another_tenants_wait_is_told_of_a_recorded_event_only(api: Api) -> None:
+@pytest.mark.parametrize("question", [{"event_id": "paid"}, ASKED])
+async def test_another_tenants_wait_is_told_to_whoever_sees_every_tenant_only(
+    api: Api, question: dict[str, Any]
+) -> None:
     await api.register(a_wait(tenant="globex", key="7", workflow_id="their-order"))
     await api.record(key="7", event_id="paid")
     bound, admin = await api.caller(Scope.READ), await api.admin()
-    event = {"event": a_paid(workflow_correlation_key="7")}
 
-    recorded = await json_of(await bound.post("/v1/explain/event", json={"event_id": "paid"}))
-    asked = await json_of(await bound.post("/v1/explain/event", json=event))
-    asked_by_admin = await json_of(await admin.post("/v1/explain/event", json=event))
+    for_bound = await json_of(await bound.post("/v1/explain/event", json=question))
+    for_admin = await json_of(await admin.post("/v1/explain/event", json=question))
 
-    assert [miss["kind"] for miss in recorded["near_misses"]] == ["other_tenant"]
-    assert "globex" not in str(recorded)
-    assert "their-order" not in str(recorded)
-    assert asked["near_misses"] == []
-    assert [miss["kind"] for miss in asked_by_admin["near_misses"]] == ["other_tenant"]
+    assert for_bound["near_misses"] == []
+    assert "another tenant" not in str(for_bound["sentences"])
+    assert [miss["kind"] for miss in for_admin["near_misses"]] == ["other_tenant"]
+    assert "globex" not in str(for_admin)
+    assert "their-order" not in str(for_admin)
+
+
+async def test_another_tenants_event_is_told_to_whoever_sees_every_tenant_only(api: Api) -> None:
+    await api.register(a_wait(key="7", workflow_id="order-7"))
+    await api.record(tenant="globex", key="7", event_id="theirs")
+    callers = (await api.caller(Scope.READ), await api.caller(Scope.ADMIN), await api.admin())
+
+    told = [
+        "another tenant" in str(await json_of(await each.get("/v1/explain/run/order-7")))
+        for each in callers
+    ]
+
+    assert told == [False, False, True]
 
 
 async def test_a_wrong_question_is_answered_with_field_and_fix(api: Api) -> None:
