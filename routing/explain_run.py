@@ -63,15 +63,15 @@ async def explain_run(
 ) -> Sequence[RunExplanation]:
     """Explain a workflow's waits, once for each tenant that has waits of it; empty when none has.
 
-    With a `tenant` only that one's; `behind_wall` reads as that tenant. `across_tenants` says, too,
-    whether another tenant has such an event: only for whoever may see every tenant, since anybody
-    could register a wait in order to ask. Raises DatabaseUnavailable.
+    With a `tenant` only that one's; `behind_wall` reads as that tenant. `across_tenants` as in
+    `explain_stored`. Raises DatabaseUnavailable.
     """
     wall = tenant if behind_wall else None
     wanted = WaitFilter(tenant=tenant, workflow_id=workflow_id, closed_too=True, limit=MOST_WAITS)
     async with database.transaction(tenant=wall) as connection:
         await connection.execute(PLAN_ANEW)
-        lines = sorted(await list_waits(connection, wanted), key=_by_tenant_open_first)
+        listed = await list_waits(connection, wanted)
+    lines = sorted(listed, key=lambda line: (line.tenant, line.status != "waiting"))
     if not lines:
         return []
     # This takes a connection of its own: between two transactions, so that none is held meanwhile.
@@ -83,10 +83,6 @@ async def explain_run(
             for owner, waits in groupby(lines, key=lambda line: line.tenant)
         ]
     return [await _run(each, workflow_id, elsewhere) for each in read]
-
-
-def _by_tenant_open_first(line: WaitLine) -> tuple[str, bool]:
-    return line.tenant, line.status != "waiting"
 
 
 def _seen(line: WaitLine) -> WaitSeen:
