@@ -52,6 +52,15 @@ def fault_of_entry(error: Exception) -> EntryFault:
     return EntryFault(f"{type(error).__name__}{place}")
 
 
+class QuotaReached(RoutingError):
+    """A tenant has as many of something as it may: remove some, or raise the quota."""
+
+    def __init__(self, quota: str, detail: str) -> None:
+        super().__init__(detail)
+        self.quota = quota
+        """Its short name: `open_waits`, `triggers_per_event`, `tokens`."""
+
+
 class WaitConflict(RoutingError):
     """Another wait with the same id but other content is registered: choose another id."""
 

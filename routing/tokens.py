@@ -20,6 +20,7 @@ from psycopg.rows import kwargs_row
 
 from routing.database import Connection
 from routing.faults import RoutingError
+from routing.quotas import check_tokens
 
 PREFIX: Final = "pmt_"
 EVERY_TENANT: Final = "*"
@@ -157,8 +158,11 @@ async def create_token(
     scopes: Collection[Scope],
     tenants: Collection[str],
     expires_at: datetime | None = None,
+    most_per_tenant: int = 0,
 ) -> NewToken:
     """Make and keep a token; its text is in the answer and nowhere else. Raises InvalidToken.
+
+    Raises QuotaReached when one of the tenants has `most_per_tenant` tokens in force (0: any).
 
     Its name is unique among the tokens in force: it is what the audit calls who acted.
     """
@@ -175,6 +179,7 @@ async def create_token(
             f"token {found[0]} in force has the name {name.strip()!r} already: choose another, or "
             "revoke that one first"
         )
+    await check_tokens(connection, tenants, most_per_tenant)
     token = new_token()
     await connection.execute(
         CREATE,

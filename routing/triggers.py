@@ -16,6 +16,7 @@ from correlation.triggers import Trigger, where_definition
 from routing.database import Connection, Database
 from routing.launch_statements import APPLY_TRIGGER, DISABLE_TRIGGER, LIST_TRIGGERS
 from routing.operator_actions import OperatorAction, record_action
+from routing.quotas import check_triggers, lock_trigger_names
 
 FROM_THE_BEGINNING: Final = ("", "")
 
@@ -61,17 +62,23 @@ async def apply_triggers(
     reason: str | None = None,
     dry_run: bool = False,
     behind_wall: str | None = None,
+    most_per_event: int = 0,
 ) -> Sequence[Applied]:
     """Create or change triggers, all or none; others are left as they are.
 
     A `dry_run` only answers what would change. `behind_wall` names the only tenant whose triggers
-    may be written. Raises DatabaseUnavailable or RecordRefused.
+    may be written, `most_per_event` how many enabled triggers one event's name may have (0: any).
+    Raises DatabaseUnavailable, RecordRefused or QuotaReached.
     """
     applied: list[Applied] = []
     async with database.transaction(tenant=behind_wall) as connection:
+        await lock_trigger_names(connection, triggers)
         for trigger in triggers:
             # One after the other on one connection: a comprehension would only hide the loop.
             applied.append(await _apply(connection, trigger, actor, reason))  # noqa: PERF401
+        pairs = zip(triggers, applied, strict=True)
+        changed = [trigger for trigger, end in pairs if end.change != "unchanged"]
+        await check_triggers(connection, changed, most_per_event)
         if dry_run:
             raise Rollback  # ends the block above, and nothing else
     return applied

@@ -26,7 +26,7 @@ from pointsman.contract import (
     HumanTask,
     RegisterWait,
 )
-from routing.faults import InvalidTask, InvalidWait, RecordRefused, WaitConflict
+from routing.faults import InvalidTask, InvalidWait, QuotaReached, RecordRefused, WaitConflict
 from routing.incoming import DEFAULT_NAMESPACE, RunId, WaitId, WorkflowId
 from routing.task_records import AskedOfPeople
 from routing.waits import Registration, Wait, raise_conflict
@@ -50,6 +50,14 @@ class WaitBook(Protocol):
         ...
 
 
+class WaitQuota(Protocol):
+    """How many waits a tenant may have open."""
+
+    async def admit(self, tenant: str, wait_id: str) -> None:
+        """Raise QuotaReached when there are that many."""
+        ...
+
+
 class WaitActivities:
     """Registers and closes waits for workflows; what comes together is written together.
 
@@ -57,10 +65,13 @@ class WaitActivities:
     `InvalidWait` or `WaitConflict`; anything else is retried by Temporal.
     """
 
-    def __init__(self, waits: WaitBook, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, waits: WaitBook, wake: Callable[[], None], quota: WaitQuota | None = None
+    ) -> None:
         self._registering: Batcher[Wait, Registration] = Batcher(waits.register)
         self._closing: Batcher[Closing, str] = Batcher(waits.close)
         self._wake = wake
+        self._quota = quota
 
     @property
     def all(self) -> list[Callable[..., Any]]:
@@ -72,11 +83,16 @@ class WaitActivities:
         """Register a wait; `request` is a `RegisterWait`, the result a `RegisteredWait`."""
         try:
             wait = _of_its_activity(to_wait(parsed(request, RegisterWait, coded=True)))
+            if self._quota is not None:
+                await self._quota.admit(wait.tenant, wait.wait_id)
             registration = await self._registering.call(wait)
             if registration.conflict:
                 raise_conflict(wait)
         except (InvalidWait, WaitConflict, RecordRefused) as error:
             raise _refusal(error) from error
+        except QuotaReached as error:
+            # Temporal tries again: waits end.
+            raise ApplicationError(str(error), type="QuotaReached") from error
         if registration.matched_events:
             self._wake()
         return {

@@ -184,9 +184,11 @@ def _workers(ground: Ground) -> Workers:
 def _activities(
     ground: Ground, temporal: TemporalParts, wake: Callable[[], None]
 ) -> WaitActivities:
+    from routing.quotas import OpenWaitQuota
     from worker.activities import WaitActivities
 
-    return WaitActivities(ground.observation.waits(temporal.waits), wake)
+    quota = OpenWaitQuota(ground.database, ground.settings.quota_open_waits)
+    return WaitActivities(ground.observation.waits(temporal.waits), wake, quota)
 
 
 def _sweeping(ground: Ground, temporal: TemporalParts) -> Sweeping:

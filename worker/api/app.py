@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from ingress.dead_letter_desk import LettersUnavailable
-from routing.faults import DatabaseUnavailable, RecordRefused
+from routing.faults import DatabaseUnavailable, QuotaReached, RecordRefused
 from routing.paging import InvalidCursor
 from worker.api import (
     dead_letters,
@@ -38,6 +38,7 @@ from worker.api.problems import (
     Problem,
     Shown,
     faults_of,
+    quota_reached,
     response_of,
     shown_of,
     too_costly,
@@ -169,6 +170,10 @@ async def _too_costly(request: Request, error: BudgetExceeded) -> Response:
     return _said(request, shown_of(too_costly(error)))
 
 
+async def _quota_reached(request: Request, error: QuotaReached) -> Response:
+    return _said(request, shown_of(quota_reached(error)))
+
+
 async def _refused(request: Request, error: RecordRefused) -> Response:
     log.warning("request.refused", error=str(error))
     shown = Shown(
@@ -186,6 +191,7 @@ _HANDLERS: Final[dict[type[Exception], Handler]] = {
     InvalidCursor: _cursor,
     DatabaseUnavailable: _unavailable,
     BudgetExceeded: _too_costly,
+    QuotaReached: _quota_reached,
     KeysUnavailable: _unavailable,
     LettersUnavailable: _unavailable,
     RecordRefused: _refused,

@@ -16,6 +16,7 @@ from ingress.schemas import NO_SCHEMAS, PayloadSchemas
 from routing.database import Connection, Database
 from routing.failing_task import FailingTasks, NoneFailing
 from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
+from routing.quotas import OpenWaitQuota
 from routing.run_controls import NoTemporal, RunControls, RunPort
 from routing.tasks import Retire, TaskDesk
 from routing.waits import Registration, Wait, Waits
@@ -109,6 +110,7 @@ class Parts:
     workers: Workers
     """Where work goes whose cost depends on what a request brings."""
     judge: Judge
+    wait_quota: OpenWaitQuota
 
     @asynccontextmanager
     async def reading(self, tenants: Sequence[str] | None) -> AsyncGenerator[Connection]:
@@ -155,4 +157,5 @@ def make_parts(
         schemas=schemas,
         workers=workers,
         judge=judge,
+        wait_quota=OpenWaitQuota(database, settings.quota_open_waits),
     )

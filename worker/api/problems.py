@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi import Response
 from pydantic import ValidationError
 
+from routing.faults import QuotaReached
 from worker.api.exact_writing import write_json
 from worker.bounded.budgets import Budget, BudgetExceeded
 
@@ -69,6 +70,17 @@ def too_costly(exceeded: BudgetExceeded) -> Problem:
         fix="ask for less: a smaller body, a simpler schema or form, fewer rules or events",
         code="BUDGET_EXCEEDED",
         reason=budget.value,
+    )
+
+
+def quota_reached(reached: QuotaReached) -> Problem:
+    """The answer where a tenant has as many of something as it may; names the quota."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        f"nothing was changed: {reached}",
+        fix="remove some that are not needed, or let the operator raise the quota",
+        code="QUOTA_REACHED",
+        reason=reached.quota,
     )
 
 

@@ -172,6 +172,7 @@ async def put_trigger(
         reason=wanted.reason,
         dry_run=wanted.dry_run,
         behind_wall=tenant,
+        most_per_event=parts.settings.quota_triggers_per_event,
     )
     warnings = await warnings_of(parts, tenant, "trigger", trigger.event_name)
     return answer({**as_mapping(applied), "warnings": warnings})

@@ -110,6 +110,7 @@ async def register_wait(request: Request, parts: PartsOf, caller: Operator) -> R
     except ValidationError as error:
         return response_of(invalid_body(error), str(request.state.request_id))
     caller.check_tenant(wait.tenant)
+    await parts.wait_quota.admit(wait.tenant, wait.wait_id)
     [registration] = await parts.waits.register([wait])
     if registration.conflict:
         raise Problem(

@@ -37,6 +37,23 @@ class BudgetSettings(BaseSettings):
         description="Memory of one piece of costly work; what takes more is refused with the "
         "budget `work_memory`.",
     )
+    quota_open_waits: int = Field(
+        default=1_000_000,
+        ge=0,
+        description="Open waits of one tenant, counted every ten seconds while it registers some; "
+        "one more is refused (`open_waits`). 0: any number.",
+    )
+    quota_triggers_per_event: int = Field(
+        default=20,
+        ge=0,
+        description="Enabled triggers of one event name in one tenant: each event writes a row for "
+        "each of them. One more is refused (`triggers_per_event`). 0: any number.",
+    )
+    quota_tokens: int = Field(
+        default=1000,
+        ge=0,
+        description="Tokens in force of one tenant; one more is refused (`tokens`). 0: any number.",
+    )
     work_queue: int = Field(
         default=32,
         ge=2,

@@ -27,6 +27,7 @@ UNPUBLISHABLE: Final = frozenset({"pointsman.domain_event.PublishError"})
 SAID_BY_ITSELF: Final = frozenset(
     {
         "routing.faults.SchemaMismatch",
+        "routing.faults.QuotaReached",
         "routing.migrations.roles.RolesMissing",
         "worker.operator_error.OperatorError",
         "worker.embedded.ladder.ServerUnavailable",

@@ -41,6 +41,7 @@ def create_token_command(
 ) -> None:
     """Make a token. It is printed once, here, and kept nowhere."""
     from routing.tokens import InvalidToken, Scope, create_token
+    from worker.settings import load_settings
 
     unknown = sorted(set(scope) - set(Scope))
     if unknown:
@@ -53,6 +54,7 @@ def create_token_command(
         scopes=[Scope(word) for word in scope],
         tenants=tenant,
         expires_at=_end(expires),
+        most_per_tenant=load_settings().quota_tokens,
     )
     try:
         token = ask_database(question)

@@ -47,10 +47,17 @@ def apply_command(
     """
     triggers = _load_or_exit(file)
 
-    async def work(database: Database, _settings: Settings) -> Sequence[Applied]:
+    async def work(database: Database, settings: Settings) -> Sequence[Applied]:
         from routing.triggers import apply_triggers
 
-        return await apply_triggers(database, triggers, actor=actor(), reason=why, dry_run=dry_run)
+        return await apply_triggers(
+            database,
+            triggers,
+            actor=actor(),
+            reason=why,
+            dry_run=dry_run,
+            most_per_event=settings.quota_triggers_per_event,
+        )
 
     applied = with_database(work)
     if as_json:

@@ -13,9 +13,12 @@ from correlation.schema_weight import (
     MOST_PATTERNS,
 )
 from correlation.task_form import MAX_FORM_BYTES
+from routing.explain_run import MOST_KEYS, MOST_RECENT
+from routing.foresight import MOST_READINGS
 from worker.bounded.budgets import Budget
 from worker.bounded.settings import BudgetSettings
 from worker.http_settings import HttpSettings
+from worker.rules_source import MAX_RULES_BYTES
 from worker.settings_table import settings_rows_of
 
 PAGE: Final = """\
@@ -62,6 +65,28 @@ always judged by a worker. A pattern is refused when the form is registered, or 
 payload schema; the fault names its place. Lengths cost nothing as `maxLength`, and much as a
 repetition of a class such as `\\p{{L}}{{1,200}}`.
 """
+QUOTAS: Final = f"""
+## Rules and previews
+
+Rules that are tried may have {MAX_RULES_BYTES} bytes; a worker reads and compiles them. Previews of
+replays and shadow rules stop after {MOST_READINGS} readings of a path, one for each event and each
+of the paths that its name has. `explain run` looks at the newest {MOST_RECENT} events of a tenant
+and compares {MOST_KEYS} keys of each name.
+
+## Quotas
+
+What one tenant may keep. One more is refused with the quota's name: over HTTP with 422, the code
+`QUOTA_REACHED` and the name in `reason`; by the activity with an error of type `QuotaReached`,
+which Temporal tries again. What stands beyond a quota that was lowered stays.
+
+| quota | setting |
+|---|---|
+| `open_waits` | `POINTSMAN_QUOTA_OPEN_WAITS` |
+| `triggers_per_event` | `POINTSMAN_QUOTA_TRIGGERS_PER_EVENT` |
+| `tokens` | `POINTSMAN_QUOTA_TOKENS` |
+
+Payload schemas are files of whoever runs Pointsman: no tenant stores any.
+"""
 SETTINGS: Final = """
 ## Settings
 
@@ -77,4 +102,4 @@ def limits_markdown() -> str:
     budgets = "".join(f"| `{b}` | {what} | {code} |\n" for b, (what, code) in BUDGETS.items())
     own: dict[str, Any] = {**HttpSettings.model_fields, **BudgetSettings.model_fields}
     names = [*OF_ENTRIES, *(n for n in own if n in OF_HTTP or n in BudgetSettings.model_fields)]
-    return PAGE + budgets + SCHEMAS + SETTINGS + settings_rows_of(names)
+    return PAGE + budgets + SCHEMAS + QUOTAS + SETTINGS + settings_rows_of(names)

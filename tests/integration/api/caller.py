@@ -168,5 +168,6 @@ async def open_api(
     try:
         yield api
     finally:
+        await parts.workers.aclose()
         for client in api.clients:
             await client.aclose()
