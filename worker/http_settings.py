@@ -40,6 +40,81 @@ class HttpSettings(BaseSettings):
     http_burst: int = Field(
         default=400, ge=1, description="Requests that one token may send at once."
     )
+    http_unknown_rate: int = Field(
+        default=20,
+        ge=1,
+        description="Requests per second without a valid token that one address may send on "
+        "average; five times as many at once. Beyond it unknown tokens are not looked up.",
+    )
+    http_connections: int = Field(
+        default=512,
+        ge=8,
+        le=100_000,
+        description="Connections to the HTTP API at most. Each takes a file descriptor.",
+    )
+    http_connections_per_address: int = Field(
+        default=256,
+        ge=1,
+        description="Connections of one address at most (of an IPv6 address: of its /64 network). "
+        "Behind a proxy all requests come from the proxy's address.",
+    )
+    http_head_timeout: Duration = Field(
+        default=timedelta(seconds=10),
+        gt=timedelta(),
+        le=timedelta(hours=1),
+        description="The head of a request has to arrive within this time.",
+    )
+    http_idle_timeout: Duration = Field(
+        default=timedelta(seconds=5),
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=1),
+        description="A connection without a request is closed after this time, in whole seconds.",
+    )
+    http_body_timeout: Duration = Field(
+        default=timedelta(seconds=10),
+        gt=timedelta(),
+        le=timedelta(hours=1),
+        description="How long a request's body is waited for, besides the time that "
+        "POINTSMAN_HTTP_BODY_RATE grants.",
+    )
+    http_body_rate: Size = Field(
+        default=16 * 1024,
+        ge=1,
+        description="Slowest body: so many bytes received grant one second more.",
+    )
+    http_reader_timeout: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=timedelta(),
+        le=timedelta(hours=1),
+        description="A client that takes nothing of its answer for this long is disconnected.",
+    )
+    http_requests: int = Field(
+        default=32,
+        ge=1,
+        le=1000,
+        description="Requests with a token that are read and worked on at once; others wait.",
+    )
+    http_requests_per_tenant: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="How many of them may be of one tenant (of one token, where it has several "
+        "tenants). Four times as many wait, 10 s at most; further ones are answered with 429.",
+    )
+    http_database_pool_size: int = Field(
+        default=10,
+        ge=1,
+        le=200,
+        description="Connections to Postgres of the HTTP API (role api), beside those of the "
+        "other roles and two for looking up tokens.",
+    )
+    token_age: Duration = Field(
+        default=timedelta(seconds=5),
+        ge=timedelta(),
+        le=timedelta(minutes=5),
+        description="How long an answer about an API token counts: a revoked or expired token is "
+        "refused after this time at the latest. `0s` asks the database for every request.",
+    )
     jwt_issuer: str | None = Field(
         default=None, description="Issuer (`iss`) whose JWTs are accepted; unset: none are."
     )

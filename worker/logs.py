@@ -40,6 +40,8 @@ QUIET_LIBRARIES: Final = {
     "temporalio": logging.WARNING,
     # It reports every single try of an outage, which is one fact and said once elsewhere.
     "psycopg.pool": logging.ERROR,
+    # A line for each request that is not HTTP.
+    "uvicorn": logging.ERROR,
 }
 
 

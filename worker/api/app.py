@@ -33,6 +33,7 @@ from worker.api import (
 )
 from worker.api.answers import ProblemShown
 from worker.api.cursors import damaged_cursor
+from worker.api.gates.body import BodyLimits
 from worker.api.parts import Parts
 from worker.api.problems import (
     Problem,
@@ -87,7 +88,12 @@ def create_app(parts: Parts, *further: APIRouter) -> FastAPI:
     app.add_middleware(Unpacking, max_body=parts.settings.http_max_body)
     app.add_middleware(
         Shell,
-        max_body=parts.settings.http_max_body,
+        body=BodyLimits(
+            parts.settings.http_max_body,
+            first=parts.settings.http_body_timeout.total_seconds(),
+            rate=parts.settings.http_body_rate,
+        ),
+        shares=parts.shares,
         loopback_only=parts.settings.insecure_dev,
     )
     return app

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from correlation.exact_reading import NotJson, read_bytes
+from routing.tokens import Scope
+from worker.api.authentication import BEARER, Needs, admitted
 from worker.api.problems import Problem
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -46,17 +49,29 @@ class _ExactRequest(Request):
 
 
 class _ExactRoute(APIRoute):
-    """Reads the body before FastAPI does, which would take NaN and answer 400 for the rest."""
+    """Reads the body once it is known who sends it, and before FastAPI does.
+
+    FastAPI reads it before any dependency, takes NaN, and answers 400 for the rest.
+    """
 
     def get_route_handler(self) -> Handler:
         """The handler, given a request that reads exactly."""
         handle = super().get_route_handler()
         if self.body_field is None:
             return handle
+        scopes = _scopes_of(self.dependant)
 
         async def handle_exactly(request: Request) -> Response:
+            for scope in scopes:
+                await admitted(request, scope, await BEARER(request))
             exact = _ExactRequest(request.scope, request.receive)
             await exact.read()
             return await handle(exact)
 
         return handle_exactly
+
+
+def _scopes_of(dependant: Dependant) -> Sequence[Scope]:
+    """What the route asks of its caller."""
+    own = [dependant.call.scope] if isinstance(dependant.call, Needs) else []
+    return own + [scope for inner in dependant.dependencies for scope in _scopes_of(inner)]

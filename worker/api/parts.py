@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from correlation.rules import Rules
 from ingress.backlog import StreamBacklog
@@ -20,6 +20,8 @@ from routing.quotas import OpenWaitQuota
 from routing.run_controls import NoTemporal, RunControls, RunPort
 from routing.tasks import Retire, TaskDesk
 from routing.waits import Registration, Wait, Waits
+from worker.api.gates.callers import Callers
+from worker.api.gates.shares import Shares
 from worker.api.rate_limit import RateLimit
 from worker.api.signed_tokens import SignedTokens, signed_tokens
 from worker.bounded.budgets import work_limits
@@ -27,6 +29,8 @@ from worker.bounded.judge import Judge
 from worker.bounded.workers import Workers
 from worker.redaction import Redaction
 from worker.settings import Settings
+
+BURST_OF_STRANGERS: Final = 5
 
 
 class Ledger(Protocol):
@@ -105,6 +109,10 @@ class Parts:
     streams: Streams
     redaction: Redaction
     rate_limit: RateLimit
+    strangers: RateLimit
+    """Of requests without a valid token, by address."""
+    callers: Callers
+    shares: Shares
     jwt: SignedTokens | None
     schemas: PayloadSchemas = NO_SCHEMAS
     workers: Workers
@@ -133,8 +141,12 @@ def make_parts(
     failing_tasks: FailingTasks | None = None,
     retire: Retire | None = None,
     workers: Workers | None = None,
+    tokens: Database | None = None,
 ) -> Parts:
-    """The parts as the settings want them; without `runs` every control is refused."""
+    """The parts as the settings want them; without `runs` every control is refused.
+
+    Tokens are looked up in `tokens`, the same database over connections of their own.
+    """
     workers = workers or Workers(work_limits(settings))
     judge = Judge(workers)
     return Parts(
@@ -153,6 +165,13 @@ def make_parts(
         rate_limit=RateLimit(
             rate=settings.http_rate, burst=settings.http_burst, clock=time.monotonic
         ),
+        strangers=RateLimit(
+            rate=settings.http_unknown_rate,
+            burst=BURST_OF_STRANGERS * settings.http_unknown_rate,
+            clock=time.monotonic,
+        ),
+        callers=Callers(tokens or database, settings.token_age.total_seconds()),
+        shares=Shares(most=settings.http_requests, most_of_one=settings.http_requests_per_tenant),
         jwt=signed_tokens(settings),
         schemas=schemas,
         workers=workers,

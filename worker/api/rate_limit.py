@@ -29,15 +29,25 @@ class RateLimit:
 
     def admit(self, identity: str) -> int | None:
         """None when the request may go on, else the whole seconds after which it may."""
-        now = self._clock()
-        bucket = self._buckets.pop(identity, None) or _Bucket(self._burst, now)
-        bucket.left = min(self._burst, bucket.left + (now - bucket.filled_at) * self._rate)
-        bucket.filled_at = now
+        bucket = self._filled(identity)
         # The one used last is forgotten last.
-        self._buckets[identity] = bucket
+        self._buckets.move_to_end(identity)
         if len(self._buckets) > MOST_CALLERS:
             self._buckets.popitem(last=False)
-        if bucket.left >= 1:
+        if (seconds := self._wait(bucket)) is None:
             bucket.left -= 1
-            return None
-        return max(1, math.ceil((1 - bucket.left) / self._rate))
+        return seconds
+
+    def look(self, identity: str) -> int | None:
+        """As `admit`, without counting a request."""
+        return self._wait(self._filled(identity)) if identity in self._buckets else None
+
+    def _filled(self, identity: str) -> _Bucket:
+        now = self._clock()
+        bucket = self._buckets.setdefault(identity, _Bucket(self._burst, now))
+        bucket.left = min(self._burst, bucket.left + (now - bucket.filled_at) * self._rate)
+        bucket.filled_at = now
+        return bucket
+
+    def _wait(self, bucket: _Bucket) -> int | None:
+        return None if bucket.left >= 1 else max(1, math.ceil((1 - bucket.left) / self._rate))

@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Generator
+from functools import partial
+from typing import cast
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from routing.gate import Backoff
+from worker.api.gates.connections import Connections
+from worker.api.gates.protocol import BACKLOG, LARGEST_HEAD, Deadlines, GatedProtocol
 from worker.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -50,6 +54,11 @@ async def serve_api(
         server = _Server(
             uvicorn.Config(
                 app,
+                http=_protocol(settings),
+                ws="none",
+                backlog=BACKLOG,
+                h11_max_incomplete_event_size=LARGEST_HEAD,
+                timeout_keep_alive=int(settings.http_idle_timeout.total_seconds()),
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -72,6 +81,20 @@ async def serve_api(
             stop.cancel()
             server.should_exit = True
             await serving
+
+
+def _protocol(settings: Settings) -> type[asyncio.Protocol]:
+    connections = Connections(
+        most=settings.http_connections, most_of_one=settings.http_connections_per_address
+    )
+    deadlines = Deadlines(
+        head=settings.http_head_timeout.total_seconds(),
+        rest=settings.http_body_timeout.total_seconds(),
+        reader=settings.http_reader_timeout.total_seconds(),
+    )
+    # uvicorn calls it, and asks for no more.
+    made = partial(GatedProtocol, connections=connections, deadlines=deadlines)
+    return cast("type[asyncio.Protocol]", made)
 
 
 async def _listener(
@@ -107,7 +130,7 @@ def listen_on(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(2048)
+        listener.listen(100)
         listener.setblocking(False)
     except OSError:
         listener.close()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from worker.api.problems import Problem, Shown, response_of, shown_of
+from worker.api.gates.admission import Admission
+from worker.api.gates.body import Body, BodyLimits, too_large
+from worker.api.gates.shares import Shares
+from worker.api.problems import Shown, response_of, shown_of
 from worker.http_settings import is_loopback
 
 log = structlog.get_logger(__name__)
@@ -32,9 +36,12 @@ SECURITY_HEADERS: Final = {
 class Shell:
     """The outermost layer: nothing below it can make an answer without these."""
 
-    def __init__(self, app: ASGIApp, *, max_body: int, loopback_only: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, body: BodyLimits, shares: Shares, loopback_only: bool
+    ) -> None:
         self._app = app
-        self._max_body = max_body
+        self._limits = body
+        self._shares = shares
         self._loopback_only = loopback_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,20 +50,25 @@ class Shell:
             await self._app(scope, receive, send)
             return
         request_id = uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id)
+        body = Body(receive, self._limits)
+        admission = Admission(body, self._shares)
+        scope.setdefault("state", {}).update(request_id=request_id, admission=admission)
+        answer = _Answer(send, request_id, body.end)
         began = time.perf_counter()
         try:
             if (refusal := self._refusal(scope)) is not None:
                 await response_of(refusal, request_id)(scope, receive, answer.send)
             else:
-                await self._app(scope, _Bounded(receive, self._max_body), answer.send)
+                await self._app(scope, body, answer.send)
+        except ClientDisconnect:
+            log.info("request.abandoned", request_id=request_id)
         except Exception:
             log.exception("request.failed", request_id=request_id)
             if answer.status is not None:
                 raise  # the answer has begun: only cutting it off says that it is not whole
             await response_of(_unexpected(), request_id)(scope, receive, answer.send)
         finally:
+            admission.leave()
             log.info(
                 "request.answered",
                 method=scope["method"],
@@ -76,51 +88,27 @@ class Shell:
                 "address it as 127.0.0.1 or localhost",
             )
         length = _header(headers, b"content-length")
-        if length.isdigit() and int(length) > self._max_body:
-            return shown_of(_too_large(self._max_body))
+        if length.isdigit() and int(length) > self._limits.size:
+            return shown_of(too_large(self._limits.size))
         return None
 
 
 class _Answer:
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, begins: Callable[[], None]) -> None:
         self._send = send
+        self._begins = begins
         self._request_id = request_id
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self._begins()
             self.status = int(message["status"])
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
             headers["X-Request-ID"] = self._request_id
         await self._send(message)
-
-
-class _Bounded:
-    """Counts what comes in: a body without a length, or with a wrong one, is bounded, too."""
-
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive = receive
-        self._limit = limit
-        self._size = 0
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._size += len(message.get("body", b""))
-        if self._size > self._limit:
-            raise _too_large(self._limit)
-        return message
-
-
-def _too_large(limit: int) -> Problem:
-    return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body is larger than {limit} bytes",
-        field="body",
-        fix="post fewer events at once, or smaller ones",
-        headers={"Connection": "close"},
-    )
 
 
 def _unexpected() -> Shown:

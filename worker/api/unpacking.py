@@ -10,13 +10,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.api.problems import Problem, response_of, shown_of
 
+MOST_PARTS: Final = 64
 GZIP: Final = frozenset({b"gzip", b"x-gzip"})
 _ENCODING: Final = b"content-encoding"
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 
 
 class Unpacking:
-    """A layer below which every body is what its publisher wrote."""
+    """A layer below which every body is what its publisher wrote.
+
+    Nothing is read before somebody below asks for the body: by then it is known who sends it.
+    """
 
     def __init__(self, app: ASGIApp, *, max_body: int) -> None:
         self._app = app
@@ -28,28 +32,29 @@ class Unpacking:
         if encoding in (b"", b"identity"):
             await self._app(scope, receive, send)
             return
-        try:
-            if encoding not in GZIP:
-                raise _unknown()
-            body = _unpacked(await _whole(receive), self._max_body)
-        except Problem as problem:
+        if encoding not in GZIP:
             request_id = str(scope.get("state", {}).get("request_id", ""))
-            await response_of(shown_of(problem), request_id)(scope, receive, send)
+            await response_of(shown_of(_unknown()), request_id)(scope, receive, send)
             return
-        await self._app(_with_body(scope, body), _Given(body, receive), send)
+        await self._app(_unpacked_scope(scope), _Unpacked(receive, self._max_body), send)
 
 
-class _Given:
-    """Hands out a body that is known, once."""
+class _Unpacked:
+    """Reads a packed body when it is first asked for, and hands it out whole."""
 
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._body: bytes | None = body
+    def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive
+        self._limit = limit
+        self._given = False
 
     async def __call__(self) -> Message:
-        if self._body is None:
+        if self._given:
             return await self._receive()
-        body, self._body = self._body, None
+        packed = await _whole(self._receive)
+        self._given = True
+        if packed is None:
+            return {"type": "http.disconnect"}
+        body = _unpacked(packed, self._limit)
         return {"type": "http.request", "body": body, "more_body": False}
 
 
@@ -58,28 +63,34 @@ def _encoding(scope: Scope) -> bytes:
     return b",".join(found).strip().lower()
 
 
-def _with_body(scope: Scope, body: bytes) -> Scope:
+def _unpacked_scope(scope: Scope) -> Scope:
     kept = [
         (name, value)
         for name, value in scope["headers"]
         if name.lower() not in {_ENCODING, b"content-length", b"transfer-encoding"}
     ]
-    return {**scope, "headers": [*kept, (b"content-length", str(len(body)).encode())]}
+    return {**scope, "headers": kept}
 
 
-async def _whole(receive: Receive) -> bytes:
+async def _whole(receive: Receive) -> bytes | None:
+    """The body; None when the client has gone before its end."""
     parts: list[bytes] = []
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
 
 
 def _unpacked(packed: bytes, limit: int) -> bytes:
-    """What was packed, in as many parts as there are; never more than `limit` in memory."""
+    """What was packed, in one part or some; never more than `limit` in memory."""
     body = b""
-    while packed:
+    # Each part costs a copy of all that follows.
+    for _ in range(MOST_PARTS):
+        if not packed:
+            return body
         unpacker = zlib.decompressobj(wbits=_GZIP_WINDOW)
         try:
             body += unpacker.decompress(packed, limit + 1 - len(body))
@@ -90,7 +101,7 @@ def _unpacked(packed: bytes, limit: int) -> bytes:
         if not unpacker.eof:
             raise _no_gzip()
         packed = unpacker.unused_data
-    return body
+    raise _no_gzip()
 
 
 def _unknown() -> Problem:

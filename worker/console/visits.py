@@ -7,6 +7,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -18,11 +19,18 @@ from routing.sessions import (
     LONGEST,
     SessionOwner,
     end_session,
-    session_owner,
     start_session,
 )
 from routing.tokens import EVERY_TENANT, Scope
-from worker.api.authentication import PartsOf, admit, admit_stranger, authenticate, parts_of
+from worker.api.authentication import (
+    PartsOf,
+    admit,
+    admit_stranger,
+    authenticate,
+    check_stranger,
+    enter,
+    parts_of,
+)
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
@@ -76,6 +84,7 @@ async def visit(request: Request, parts: PartsOf) -> Visit:
     principal, session = await _principal(request, parts)
     admit(parts, principal.identity)
     _check_scope(principal, Scope.READ)
+    await enter(request, principal)
     tenant = request.query_params.get("tenant") or None
     if tenant is not None:
         principal.check_tenant(tenant)
@@ -200,8 +209,7 @@ async def _principal(request: Request, parts: Parts) -> tuple[Principal, str | N
     session = request.cookies.get(COOKIE)
     if not session:
         raise NotLoggedIn
-    async with parts.database.transaction() as connection:
-        owner = await session_owner(connection, session)
+    owner = await parts.callers.of_session(session, partial(check_stranger, parts, request))
     if owner is None:
         admit_stranger(parts, request)
         raise NotLoggedIn

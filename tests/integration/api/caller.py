@@ -154,7 +154,14 @@ async def open_api(
     sink, rules = FakeSink(), [NO_RULES]
     parts = change(
         make_parts(
-            Settings(**{"http_rate": 100_000, "http_burst": 100_000, **settings}),
+            Settings(
+                **{
+                    "http_rate": 100_000,
+                    "http_burst": 100_000,
+                    "http_unknown_rate": 100_000,
+                    **settings,
+                }
+            ),
             database,
             Matcher(database, Matching(owner="api")),
             sink,
