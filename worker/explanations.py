@@ -19,12 +19,13 @@ from worker.redaction import Redaction
 
 
 def event_explanation_as_json(
-    explanation: EventExplanation, redaction: Redaction
+    explanation: EventExplanation, redaction: Redaction, *, everything: bool = True
 ) -> dict[str, Any]:
-    """Everything, for `write_json` or `print_json`."""
+    """All of it, for `write_json` or `print_json`; malformed bytes only with `everything`."""
     shown = asdict(explanation)
     for entry, record in zip(shown["rejected"], explanation.rejected, strict=True):
-        entry["raw"] = redaction.raw_fields(record.raw)
+        entry["raw_bytes"] = len(record.raw)
+        entry["raw"] = redaction.rejected_raw(record.outcome, record.raw, everything=everything)
     return shown
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from correlation.event import Payload
 from correlation.exact_reading import NotJson, read_json
 from correlation.exact_writing import exact_json
-from correlation.reason import Reason
+from correlation.reason import Outcome, Reason
 from ingress.envelope import fields_from_raw
 from ingress.payload import parse_payload
 from worker.secret_text import HIDDEN, SECRET_NAMES, bare, redact_urls
@@ -143,6 +143,15 @@ class Redaction:
         except ValueError:
             return self.text(raw.decode("utf-8", "backslashreplace"))
         return {name: self._field(name, value) for name, value in map(_decoded, fields.items())}
+
+    def rejected_raw(self, outcome: Outcome, raw: bytes, *, everything: bool) -> Any:
+        """The raw fields of a rejected entry; of a malformed one None, unless told `everything`.
+
+        What is no event has no names to tell secrets by.
+        """
+        if outcome is Outcome.MALFORMED and not everything:
+            return None
+        return self.raw_fields(raw)
 
     def _field(self, name: str, value: str) -> Any:
         if self.hides(name):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from routing.audit import event_story
 from routing.audit_pages import page_of_events, summary_of, summary_of_states
 from routing.audit_records import AuditLine, EventStory
+from routing.tokens import Scope
 from worker.api.answers import ONE, READING, EventPage, Story, Summary, documented
 from worker.api.authentication import PartsOf, Reader
 from worker.api.cursors import cursor_text, read_cursor
@@ -142,7 +143,7 @@ async def show_event(
     """Everything about an event, or about a rejected entry by its entry id."""
     stories = await _stories(parts, caller, event_id, wanted.tenant)
     story = the_one(stories, "event", several="an event")
-    return answer(story_as_json(story, parts.redaction))
+    return answer(story_as_json(story, parts.redaction, everything=caller.may(Scope.ADMIN)))
 
 
 async def _stories(
@@ -166,15 +167,20 @@ def line_as_json(line: AuditLine) -> dict[str, Any]:
     return shown
 
 
-def story_as_json(story: EventStory, redaction: Redaction) -> dict[str, Any]:
-    """A story with the payload decoded and its secrets hidden."""
+def story_as_json(story: EventStory, redaction: Redaction, *, everything: bool) -> dict[str, Any]:
+    """A story with its payload decoded, without secrets; malformed bytes with `everything`."""
     shown = as_mapping(story)
     if story.event is not None:
         event = as_mapping(story.event)
         event["payload"] = redaction.payload(story.event.payload)
         shown["event"] = event
     shown["rejected"] = [
-        {**as_mapping(entry), "raw": redaction.raw_fields(entry.raw)} for entry in story.rejected
+        {
+            **as_mapping(entry),
+            "raw_bytes": len(entry.raw),
+            "raw": redaction.rejected_raw(entry.outcome, entry.raw, everything=everything),
+        }
+        for entry in story.rejected
     ]
     shown["stages"] = stages_of(story)
     return shown

@@ -14,6 +14,7 @@ from ingress.entry import Malformed
 from routing.explain import explain_hypothetical, explain_stored
 from routing.explain_records import EventExplanation, RunExplanation
 from routing.explain_run import explain_run
+from routing.tokens import Scope
 from worker.api.answers import ONE, PROBLEMS, documented
 from worker.api.authentication import PartsOf, Reader
 from worker.api.parts import Parts
@@ -93,7 +94,8 @@ async def explain_event(request: Request, parts: PartsOf, caller: Reader) -> Res
         explanation = await _hypothetical(parts, caller, event, wanted.tenant)
     else:
         explanation = await _stored(parts, caller, str(wanted.event_id), wanted.tenant)
-    return answer(event_explanation_as_json(explanation, parts.redaction))
+    everything = caller.may(Scope.ADMIN)
+    return answer(event_explanation_as_json(explanation, parts.redaction, everything=everything))
 
 
 @router.get(

@@ -36,6 +36,8 @@ from worker.api.reading import (
     not_found,
     the_one,
 )
+from worker.redaction import HIDDEN
+from worker.trigger_secrets import is_hidden, without_secrets
 
 router = api_router("triggers")
 
@@ -133,7 +135,8 @@ async def show_triggers(
     shown = lines[: wanted.limit]
     more = len(lines) > len(shown)
     following = cursor_text((shown[-1].tenant, shown[-1].trigger_id)) if more else None
-    return answer({"triggers": shown, "next": following})
+    hidden = [without_secrets(line, parts.redaction) for line in shown]
+    return answer({"triggers": hidden, "next": following})
 
 
 @router.get(
@@ -143,7 +146,8 @@ async def show_trigger(
     parts: PartsOf, caller: Reader, trigger_id: TriggerId, wanted: Annotated[OneTenant, Query()]
 ) -> Response:
     """One trigger as it stands."""
-    return answer(await _one_trigger(parts, caller, trigger_id, wanted.tenant))
+    found = await _one_trigger(parts, caller, trigger_id, wanted.tenant)
+    return answer(without_secrets(found, parts.redaction))
 
 
 @router.put(
@@ -163,6 +167,7 @@ async def put_trigger(
     Below `admin` only what POINTSMAN_TENANT_LAUNCHES lists for the tenant may be started.
     """
     tenant = _tenant(caller, wanted.tenant)
+    _check_shown_whole(definition)
     trigger = _compiled(trigger_id, definition, tenant)
     check_launch(parts, caller, trigger)
     [applied] = await apply_triggers(
@@ -196,7 +201,7 @@ async def post_disable(
         line = await disable_trigger(
             connection, found.tenant, trigger_id, actor=caller.actor, reason=order.reason
         )
-    return answer(line)
+    return answer(without_secrets(line or found, parts.redaction))
 
 
 def _tenant(caller: Principal, given: str | None) -> str:
@@ -211,6 +216,18 @@ def _tenant(caller: Principal, given: str | None) -> str:
     if not caller.sees(tenant):
         raise not_found("trigger")
     return tenant
+
+
+def _check_shown_whole(definition: TriggerDefinition) -> None:
+    """Refuse what was read here and sent back: the constant itself would be lost."""
+    for field in ("input", "where"):
+        if is_hidden(getattr(definition, field)):
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"{field} holds {HIDDEN}, which stands for a constant that is not shown",
+                field=field,
+                fix="give the constant itself",
+            )
 
 
 def _compiled(trigger_id: str, definition: TriggerDefinition, tenant: str) -> Trigger:

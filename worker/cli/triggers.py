@@ -11,8 +11,10 @@ from correlation.triggers import TriggersError
 from worker.cli.asking import actor, with_database
 from worker.cli.audit_commands import AsJson, Limit, Name, Tenant
 from worker.cli.failures import CommandFailed
+from worker.cli.hiding import redaction
 from worker.cli.printing import clock, print_json, print_table
 from worker.settings import Settings
+from worker.trigger_secrets import without_secrets
 from worker.triggers_source import triggers_from_file
 
 if TYPE_CHECKING:  # imported on use: `--help` needs no database driver
@@ -83,7 +85,8 @@ def list_command(
         async with database.transaction() as connection:
             return await list_triggers(connection, tenants, event_name=name, limit=limit)
 
-    lines = with_database(work)
+    hiding = redaction()
+    lines = [without_secrets(line, hiding) for line in with_database(work)]
     if as_json:
         for line in lines:
             print_json(line)

@@ -16,6 +16,7 @@ from routing.audit_records import EventStory
 from routing.explain import explain_stored
 from routing.explain_records import EventExplanation
 from routing.reach import EventState
+from routing.tokens import Scope
 from worker.api.cursors import read_cursor
 from worker.api.events import EventPageParameters
 from worker.api.problems import Problem
@@ -72,7 +73,11 @@ async def show_event(visit: Visiting, id: str = "", of: str | None = None) -> Re
     explanation = await _explanation(visit, story, id)
     redaction = visit.parts.redaction
     payload = None if story.event is None else redaction.payload(story.event.payload)
-    raws = [(entry, redaction.raw_fields(entry.raw)) for entry in story.rejected]
+    everything = visit.principal.may(Scope.ADMIN)
+    raws = [
+        (entry, redaction.rejected_raw(entry.outcome, entry.raw, everything=everything))
+        for entry in story.rejected
+    ]
     return page(
         "event.html",
         visit,

@@ -18,6 +18,7 @@ from worker.console.lists import list_page, narrowing
 from worker.console.rendering import page
 from worker.console.routes import console_router, go_to
 from worker.console.visits import Operating, Visiting, form_fields
+from worker.trigger_secrets import without_secrets
 
 router = console_router()
 
@@ -78,7 +79,7 @@ async def show_triggers(visit: Visiting, cursor: str | None = None) -> Response:
     return page(
         "triggers.html",
         visit,
-        lines=shown,
+        lines=[without_secrets(line, visit.parts.redaction) for line in shown],
         next=cursor_text((shown[-1].tenant, shown[-1].trigger_id)) if more else None,
         first=not cursor,
     )
