@@ -117,6 +117,8 @@ def size_within(value: Any, most: int) -> int:
                 open_parts += kept.values()
             case list() | tuple():
                 open_parts += islice(part, most + 1)
+            case _:  # numbers, booleans and null are counted already
+                pass
     return size
 
 

@@ -123,7 +123,7 @@ def _pool(limits: WorkLimits) -> ProcessPool:
     from pebble import ProcessPool
 
     # Not forked from this process: it has threads, whose locks a fork would copy as they are.
-    context = multiprocessing.get_context("forkserver")
+    context: Any = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
     return ProcessPool(
         max_workers=limits.workers,
