@@ -22,6 +22,8 @@ class Closing:
     detail: str | None = None
     first_run_id: str | None = None
     """Said of the wait of this chain only: its id may have been registered by another since."""
+    asked_by: tuple[str, str] | None = None
+    """Namespace and id of the workflow that says so, where Temporal vouches for it."""
 
     @property
     def closes(self) -> bool:

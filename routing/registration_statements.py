@@ -17,21 +17,22 @@ WITH incoming AS MATERIALIZED (
         %(hashes)b::bigint[], %(workflow_ids)b::text[], %(run_ids)b::text[],
         %(signal_names)b::text[], %(kinds)b::text[], %(cardinalities)b::text[],
         %(filters)b::text[], %(lookbacks)b::interval[], %(expiries)b::timestamptz[],
-        %(namespaces)b::text[], %(first_run_ids)b::text[], %(timeouts)b::timestamptz[]
+        %(namespaces)b::text[], %(first_run_ids)b::text[], %(timeouts)b::timestamptz[],
+        %(vouchers)b::text[]
     ) WITH ORDINALITY AS i (
         tenant_id, wait_id, event_name, correlation_key, hash, workflow_id, run_id, signal_name,
         kind, cardinality, filter, lookback, expires_at, namespace, first_run_id, times_out_at,
-        ordinal
+        vouched_by, ordinal
     )
 ), inserted AS (
     INSERT INTO workflow_run_waits (
         tenant_id, wait_id, event_name, correlation_key, workflow_id, run_id, signal_name, kind,
         cardinality, filter, lookback, status, registered_at, expires_at, namespace, first_run_id,
-        times_out_at
+        times_out_at, vouched_by
     )
     SELECT tenant_id, wait_id, event_name, correlation_key, workflow_id, run_id, signal_name,
            kind, cardinality, filter, lookback, 'waiting', statement_timestamp(), expires_at,
-           namespace, first_run_id, times_out_at
+           namespace, first_run_id, times_out_at, vouched_by
     FROM incoming ORDER BY ordinal
     ON CONFLICT (tenant_id, wait_id) DO NOTHING
     RETURNING tenant_id, wait_id, position

@@ -30,7 +30,7 @@ from routing.foresight import (
 from routing.incoming import Identity
 from routing.operator_actions import OperatorAction, record_action
 from routing.paging import Cursor
-from routing.replay_statements import REPLAY_EVENTS
+from routing.replay_statements import REPLAY_EVENTS, REPLAY_VOUCHED
 from routing.statements import LOCK_KEYS, PLAN_ANEW
 from routing.stored_event import keys_of_resolution
 
@@ -84,30 +84,40 @@ class Replayer:
         actor: str,
         reason: str | None = None,
         behind_wall: str | Collection[str] | None = None,
+        vouched_only: bool = False,
     ) -> Sequence[Replayed]:
         """Route these events again; each batch of a hundred is committed by itself.
 
         Unknown events are left out. Afterwards wake the dispatcher: the new deliveries wait in the
-        table. `behind_wall` names the tenants whose rows alone may be read and written.
+        table. `behind_wall` names the tenants whose rows alone may be read and written;
+        `vouched_only` leaves out waits that nobody proved to be their tenant's.
         """
         replayed: list[Replayed] = []
         unique = list(dict.fromkeys(identities))
         for start in range(0, len(unique), BATCH):
             async with self._database.transaction(tenant=behind_wall) as connection:
                 events = await routable(connection, unique[start : start + BATCH], rules)
-                replayed.extend(await self._replay_batch(connection, events, actor, reason))
+                statement = REPLAY_VOUCHED if vouched_only else REPLAY_EVENTS
+                replayed.extend(
+                    await self._replay_batch(connection, statement, events, actor, reason)
+                )
         return replayed
 
     async def _replay_batch(
-        self, connection: Connection, events: Sequence[Routable], actor: str, reason: str | None
+        self,
+        connection: Connection,
+        statement: str,
+        events: Sequence[Routable],
+        actor: str,
+        reason: str | None,
     ) -> Sequence[Replayed]:
         if not events:
             return ()
         await connection.execute(PLAN_ANEW)
         await connection.execute(LOCK_KEYS, {"hashes": _locks(events)})
         columns = event_columns([each.incoming for each in events])
-        parameters = {**only_named(REPLAY_EVENTS, columns), "buffer_ttl": self._buffer_ttl}
-        cursor = await connection.execute(REPLAY_EVENTS.encode(), parameters)
+        parameters = {**only_named(statement, columns), "buffer_ttl": self._buffer_ttl}
+        cursor = await connection.execute(statement.encode(), parameters)
         replayed = []
         for ordinal, outcome, why, waits in await cursor.fetchall():
             event = events[ordinal - 1]

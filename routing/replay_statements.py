@@ -42,7 +42,9 @@ incoming AS MATERIALIZED (
 # are answered once and after their form; not those of a run that accepted the event under another
 # wait, and no exclusive one while another exclusive wait holds it.
 # Indexes: workflow_run_waits_open, the deliveries' primary key.
-_OPEN_CANDIDATES: Final = """
+_VOUCHED: Final = "AND true"
+"""What REPLAY_VOUCHED puts a condition in the place of."""
+_OPEN_CANDIDATES: Final = f"""
 candidates AS (
     SELECT p.ordinal, p.event_id, w.*,
            row_number() OVER (PARTITION BY p.ordinal, w.cardinality ORDER BY w.position) AS age
@@ -52,6 +54,7 @@ candidates AS (
         FROM workflow_run_waits
         WHERE tenant_id = p.tenant_id AND event_name = p.event_name
           AND correlation_key = p.correlation_key AND status = 'waiting' AND kind <> 'human'
+          {_VOUCHED}
           AND (expires_at IS NULL OR expires_at > statement_timestamp())
         OFFSET 0
     ) AS w
@@ -153,6 +156,9 @@ SELECT j.ordinal, u.outcome, u.reason, j.waits
 FROM judged AS j JOIN updated AS u USING (tenant_id, event_id)
 ORDER BY j.ordinal
 """
+
+# The same for a token: waits that nobody proved to be the tenant's are handed nothing.
+REPLAY_VOUCHED: Final = REPLAY_EVENTS.replace(_VOUCHED, "AND vouched_by IS NOT NULL")
 
 # Index: the primary key.
 WAIT_TO_BIND: Final = """

@@ -7,22 +7,28 @@ from typing import Final
 from routing.tenant_hop import tenants_in
 
 # With the registration of waits, pipelined with it. Sorted, so that two registrations can wait for
-# each other, never in a circle. A row that is there (launched, or another engine's) stays as it is.
+# each other, never in a circle. A row that is there (launched, or another engine's) stays as it is,
+# unless Temporal vouches for it now; a token or an administrator vouches for a wait alone.
 # Index: the primary key.
 PROJECT_REGISTERED: Final = """
-INSERT INTO workflow_runs (
+INSERT INTO workflow_runs AS r (
     tenant_id, workflow_id, run_id, engine, status, origin, started_at, updated_at, namespace,
-    first_run_id
+    first_run_id, vouched_by
 )
 SELECT DISTINCT ON (tenant_id, workflow_id, run_id)
        tenant_id, workflow_id, run_id, 'temporal', 'running', 'registered',
-       statement_timestamp(), statement_timestamp(), namespace, first_run_id
+       statement_timestamp(), statement_timestamp(), namespace, first_run_id,
+       vouched_by
 FROM unnest(%(tenants)b::text[], %(workflow_ids)b::text[], %(run_ids)b::text[],
-            %(namespaces)b::text[], %(first_run_ids)b::text[])
-    AS i (tenant_id, workflow_id, run_id, namespace, first_run_id)
+            %(namespaces)b::text[], %(first_run_ids)b::text[],
+            %(run_vouchers)b::text[])
+    AS i (tenant_id, workflow_id, run_id, namespace, first_run_id, vouched_by)
 WHERE run_id IS NOT NULL
-ORDER BY tenant_id, workflow_id, run_id
-ON CONFLICT (tenant_id, workflow_id, run_id) DO NOTHING
+ORDER BY tenant_id, workflow_id, run_id, vouched_by NULLS LAST
+ON CONFLICT (tenant_id, workflow_id, run_id) DO UPDATE
+SET vouched_by = EXCLUDED.vouched_by, namespace = EXCLUDED.namespace,
+    first_run_id = coalesce(EXCLUDED.first_run_id, r.first_run_id)
+WHERE r.vouched_by IS NULL AND EXCLUDED.vouched_by IS NOT NULL AND r.engine = 'temporal'
 """
 
 # Walks all open runs in the order of workflow_runs_open, a page at a time.
@@ -72,12 +78,13 @@ RETURNING r.tenant_id, r.workflow_id, r.run_id, r.status
 PROJECT_CONTINUED: Final = """
 INSERT INTO workflow_runs AS r (
     tenant_id, workflow_id, run_id, engine, status, origin, workflow_type, task_queue, trigger_id,
-    event_id, parent_id, parent_run_id, first_run_id, started_at, updated_at, namespace
+    event_id, parent_id, parent_run_id, first_run_id, started_at, updated_at, namespace,
+    vouched_by
 )
 SELECT e.tenant_id, e.workflow_id, i.next_run_id, 'temporal', 'running', 'continued',
        e.workflow_type, e.task_queue, e.trigger_id, e.event_id, e.parent_id, e.parent_run_id,
        coalesce(e.first_run_id, e.run_id), coalesce(e.closed_at, statement_timestamp()),
-       statement_timestamp(), e.namespace
+       statement_timestamp(), e.namespace, e.vouched_by
 FROM unnest(
     %(tenants)b::text[], %(workflow_ids)b::text[], %(run_ids)b::text[], %(next_run_ids)b::text[]
 ) AS i (tenant_id, workflow_id, run_id, next_run_id)
@@ -86,7 +93,8 @@ WHERE e.engine = 'temporal'
 ORDER BY e.tenant_id, e.workflow_id, i.next_run_id
 ON CONFLICT (tenant_id, workflow_id, run_id) DO UPDATE
 SET origin = 'continued', trigger_id = EXCLUDED.trigger_id, event_id = EXCLUDED.event_id,
-    first_run_id = EXCLUDED.first_run_id
+    first_run_id = EXCLUDED.first_run_id,
+    vouched_by = coalesce(r.vouched_by, EXCLUDED.vouched_by)
 WHERE r.engine = 'temporal'
 """
 

@@ -11,7 +11,14 @@ import json
 from datetime import timedelta
 from typing import Final
 
-from temporalio.api.common.v1 import Header, Memo, Payload, Payloads, WorkflowType
+from temporalio.api.common.v1 import (
+    Header,
+    Memo,
+    Payload,
+    Payloads,
+    SearchAttributes,
+    WorkflowType,
+)
 from temporalio.api.enums.v1 import WorkflowIdReusePolicy
 from temporalio.api.errordetails.v1 import WorkflowExecutionAlreadyStartedFailure
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -23,17 +30,25 @@ from temporalio.service import RPCError, RPCStatusCode
 from correlation.reason import Reason
 from routing.incoming import RunId
 from routing.launches import Launch, Launched, LaunchResult, launch_id
+from routing.ownership import Basis, Ownership
 from routing.payload_codec import CodecRefused, CodecUnavailable, codec_of, encoded
 from routing.signalling import Delivered, Refused, TryAgain
 from routing.temporal import IDENTITY, classify, json_payload, trace_header, unencoded
 
+UNOWNED: Final = Ownership()
 _NO_DUPLICATES: Final = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 
 
 class TemporalStarter:
     """Starts workflows, in any namespace of one server."""
 
-    def __init__(self, client: Client, timeout: timedelta = timedelta(seconds=5)) -> None:
+    def __init__(
+        self,
+        client: Client,
+        timeout: timedelta = timedelta(seconds=5),
+        ownership: Ownership = UNOWNED,
+    ) -> None:
+        self._ownership = ownership
         self._service = client.workflow_service
         self._codec = codec_of(client)
         self._timeout = timeout
@@ -41,7 +56,7 @@ class TemporalStarter:
     async def start(self, launch: Launch) -> LaunchResult:
         """Start the workflow; a task queue that nobody serves yet is no reason not to."""
         try:
-            request = await _request(launch, self._codec)
+            request = await _request(launch, self._codec, self._ownership)
         except (CodecUnavailable, CodecRefused) as error:
             return unencoded(error)
         try:
@@ -56,13 +71,25 @@ class TemporalStarter:
         return Launched(RunId(answer.run_id))
 
 
-async def _request(launch: Launch, codec: PayloadCodec | None) -> StartWorkflowExecutionRequest:
+async def _request(
+    launch: Launch, codec: PayloadCodec | None, ownership: Ownership
+) -> StartWorkflowExecutionRequest:
     """The request; raises CodecUnavailable or CodecRefused."""
     memo = {
         "pointsman.tenant": launch.tenant,
         "pointsman.trigger": launch.trigger_id,
         "pointsman.event_id": launch.event_id,
     }
+    attributes = None
+    match ownership.basis:
+        case Basis.MEMO:
+            memo[ownership.attribute] = launch.tenant
+        case Basis.SEARCH_ATTRIBUTE:
+            attributes = SearchAttributes(
+                indexed_fields={ownership.attribute: _keyword(launch.tenant)}
+            )
+        case Basis.REGISTERED | Basis.NAMESPACE | Basis.ID:
+            pass
     return StartWorkflowExecutionRequest(
         namespace=launch.namespace,
         workflow_id=launch.workflow_id,
@@ -73,12 +100,20 @@ async def _request(launch: Launch, codec: PayloadCodec | None) -> StartWorkflowE
         request_id=launch_id(launch.tenant, launch.event_id, launch.trigger_id),
         workflow_id_reuse_policy=_NO_DUPLICATES,
         memo=Memo(fields={name: await _field(codec, text) for name, text in memo.items()}),
+        search_attributes=attributes,
         header=Header(fields=trace_header(launch.traceparent, launch.tracestate)),
     )
 
 
 async def _field(codec: PayloadCodec | None, text: str) -> Payload:
     [payload] = await encoded(codec, [json_payload(json.dumps(text))])
+    return payload
+
+
+def _keyword(text: str) -> Payload:
+    """Search attributes pass no codec: the server reads them."""
+    payload = json_payload(json.dumps(text))
+    payload.metadata["type"] = b"Keyword"
     return payload
 
 

@@ -19,6 +19,8 @@ from routing.database import Connection, Database
 from routing.faults import WaitConflict
 from routing.incoming import DEFAULT_NAMESPACE, RunId, WaitId, WorkflowId
 from routing.launch_statements import RELEASE_LAUNCHES
+from routing.ownership import Voucher
+from routing.ownership_statements import PROVED_WORKFLOWS
 from routing.registration_statements import KNOWN_WAITS, REGISTER_WAITS
 from routing.return_statements import RETURN_EVENTS
 from routing.run_statements import PROJECT_REGISTERED
@@ -37,6 +39,9 @@ from routing.task_records import AskedOfPeople
 from routing.task_statements import KNOWN_TASKS, REGISTER_TASKS
 
 _RUN_GONE: Final = (Reason.RUN_CLOSED, Reason.RUN_NOT_FOUND)
+
+
+FOREIGN: Final = "foreign"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Wait:
     namespace: str = DEFAULT_NAMESPACE
     first_run_id: RunId | None = None
     """The first run of the chain that the run belongs to."""
+    vouched_by: Voucher | None = None
+    """Who proved that the workflow is the tenant's; None: nobody."""
 
     @property
     def chain(self) -> Chain:
@@ -121,14 +128,20 @@ class Waits:
     async def close(self, closings: Sequence[Closing]) -> list[str]:
         """Apply what is said of waits; when this returns, it is committed.
 
-        Answers each closing with the wait's status: `waiting`, `closed` or `unknown`. What an
-        exclusive wait gives back goes to the next exclusive wait in line. Raises
+        Answers each closing with the wait's status: `waiting`, `closed` or `unknown`; or `foreign`
+        where another workflow than the wait's asks, and both are proved: it changes nothing. What
+        an exclusive wait gives back goes to the next exclusive wait in line. Raises
         DatabaseUnavailable or RecordRefused.
         """
         identities = [(closing.tenant, closing.wait_id) for closing in closings]
         async with waits_locked(self._database, identities) as connection:
-            statuses = await close_locked(connection, closings)
-        return [statuses.get(identity, "unknown") for identity in identities]
+            foreign = await _foreign(connection, closings)
+            own = [each for each in closings if each not in foreign]
+            statuses = await close_locked(connection, own)
+        return [
+            FOREIGN if closing in foreign else statuses.get(identity, "unknown")
+            for closing, identity in zip(closings, identities, strict=True)
+        ]
 
 
 @asynccontextmanager
@@ -183,6 +196,21 @@ async def _keys_of(
     known = {(row[0], row[3]) for row in rows}
     exclusive = any(row[4] == Cardinality.EXCLUSIVE for row in rows)
     return {lock_hash(*row[:3]) for row in rows}, exclusive or len(known) < len(set(waits))
+
+
+async def _foreign(connection: Connection, closings: Sequence[Closing]) -> set[Closing]:
+    """Closings that another workflow asks for than the one that proved the wait to be its own."""
+    asking = [closing for closing in closings if closing.asked_by is not None]
+    if not asking:
+        return set()
+    identities = identity_columns((closing.tenant, closing.wait_id) for closing in asking)
+    cursor = await connection.execute(PROVED_WORKFLOWS, identities)
+    proved = {(row[0], row[1]): (row[2], row[3]) for row in await cursor.fetchall()}
+    return {
+        closing
+        for closing in asking
+        if proved.get((closing.tenant, closing.wait_id), closing.asked_by) != closing.asked_by
+    }
 
 
 async def close_locked(
@@ -300,6 +328,10 @@ def _wait_columns(waits: Sequence[Wait]) -> dict[str, object]:
         "timeouts": [wait.times_out_at for wait in waits],
         "namespaces": [wait.namespace for wait in waits],
         "first_run_ids": [wait.first_run_id for wait in waits],
+        "vouchers": [wait.vouched_by and wait.vouched_by.value for wait in waits],
+        "run_vouchers": [
+            wait.vouched_by.value if wait.vouched_by is Voucher.ACTIVITY else None for wait in waits
+        ],
     }
 
 
@@ -314,7 +346,9 @@ def _task_columns(waits: Sequence[Wait]) -> dict[str, object]:
     }
 
 
-_RUN_COLUMNS: Final = ("tenants", "workflow_ids", "run_ids", "namespaces", "first_run_ids")
+_RUN_COLUMNS: Final = (
+    *("tenants", "workflow_ids", "run_ids", "namespaces", "first_run_ids", "run_vouchers"),
+)
 
 
 def _run_columns(columns: Mapping[str, object]) -> dict[str, object]:

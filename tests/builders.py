@@ -16,6 +16,7 @@ from correlation.resolution import resolve
 from correlation.rules import NO_RULES, Rules
 from pointsman.contract import EVENT_SIGNAL, HUMAN_TASK_COMPLETED, HUMAN_TASK_SIGNAL, WaitKind
 from routing.incoming import IncomingEvent, Origin, RunId, WaitId, WorkflowId
+from routing.ownership import Voucher
 from routing.task_records import AskedOfPeople
 from routing.waits import Wait
 
@@ -69,8 +70,9 @@ def a_wait(
     run_id: str | None = None,
     **terms: Any,
 ) -> Wait:
-    """A wait with a fresh id, of a fresh workflow."""
+    """A wait with a fresh id, of a fresh workflow, which has registered it itself."""
     number = next(_numbers)
+    terms = {"vouched_by": Voucher.ACTIVITY, **terms}
     return Wait(
         tenant=TenantId(tenant),
         wait_id=WaitId(wait_id or f"wait-{number}"),

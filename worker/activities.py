@@ -28,8 +28,9 @@ from pointsman.contract import (
 )
 from routing.faults import InvalidTask, InvalidWait, QuotaReached, RecordRefused, WaitConflict
 from routing.incoming import DEFAULT_NAMESPACE, RunId, WaitId, WorkflowId
+from routing.ownership import Voucher
 from routing.task_records import AskedOfPeople
-from routing.waits import Registration, Wait, raise_conflict
+from routing.waits import FOREIGN, Registration, Wait, raise_conflict
 from worker.activity_arguments import parsed
 from worker.batching import Batcher
 
@@ -106,8 +107,10 @@ class WaitActivities:
     async def close_wait(self, request: RawValue) -> dict[str, Any]:
         """Close a wait; `request` is a `CloseWait`, the result a `ClosedWait`."""
         try:
-            closing = to_closing(parsed(request, CloseWait))
+            closing = _asked_by_its_activity(to_closing(parsed(request, CloseWait)))
             status = await self._closing.call(closing)
+            if status == FOREIGN:
+                raise InvalidWait(f"wait_id {closing.wait_id!r}: another workflow registered it")
         except (InvalidWait, RecordRefused) as error:
             raise _refusal(error) from error
         # What an exclusive wait gives back may be due for the next in line.
@@ -124,7 +127,7 @@ class WaitActivities:
             said = parsed(request, CloseWaits)
         except InvalidWait as error:
             raise _refusal(error) from error
-        closings = [to_closing(each) for each in said.closings]
+        closings = [_asked_by_its_activity(to_closing(each)) for each in said.closings]
         answers = await asyncio.gather(*(self._close_or_refuse(each) for each in closings))
         self._wake()
         pairs = zip(closings, answers, strict=True)
@@ -132,9 +135,10 @@ class WaitActivities:
 
     async def _close_or_refuse(self, closing: Closing) -> str:
         try:
-            return await self._closing.call(closing)
+            status = await self._closing.call(closing)
         except RecordRefused:
             return "refused"
+        return "refused" if status == FOREIGN else status
 
 
 def _of_its_activity(wait: Wait) -> Wait:
@@ -143,12 +147,23 @@ def _of_its_activity(wait: Wait) -> Wait:
         return replace(wait, namespace=wait.namespace or DEFAULT_NAMESPACE)
     info = activity.info()
     wait = replace(wait, namespace=wait.namespace or info.workflow_namespace or "")
-    if wait.run_id is None and (wait.namespace, wait.workflow_id) == (
-        info.workflow_namespace,
-        info.workflow_id,
-    ):
-        return replace(wait, run_id=RunId(str(info.workflow_run_id)))
+    if (wait.namespace, wait.workflow_id) != (info.workflow_namespace, info.workflow_id):
+        if wait.run_id is not None and not wait.run_id.strip():
+            raise InvalidWait("run_id is blank: name the run of the workflow, or leave it out")
+        return wait
+    own = RunId(str(info.workflow_run_id))
+    if wait.run_id in {None, "", own}:
+        return replace(wait, run_id=own, vouched_by=Voucher.ACTIVITY)
     return wait
+
+
+def _asked_by_its_activity(closing: Closing) -> Closing:
+    if not activity.in_activity():
+        return closing
+    info = activity.info()
+    if info.workflow_namespace is None or info.workflow_id is None:
+        return closing  # an activity of no workflow
+    return replace(closing, asked_by=(info.workflow_namespace, info.workflow_id))
 
 
 def to_wait(request: RegisterWait, namespace: str = "") -> Wait:

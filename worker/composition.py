@@ -267,4 +267,5 @@ def _api(
         temporal.tasks,
         temporal.waits.retire_gone,
         workers,
+        attributes=temporal.attributes,
     )

@@ -14,8 +14,10 @@ from routing.delivery_store import DeliveryStore
 from routing.dispatch import Dispatcher
 from routing.launch_store import LaunchStore
 from routing.launcher import Launcher, LaunchLimits
+from routing.ownership import Basis
 from routing.temporal import TemporalSignaller
 from routing.temporal_chains import TemporalChains
+from routing.temporal_owners import TemporalAttributes
 from routing.temporal_runs import TemporalRun
 from routing.temporal_start import TemporalStarter
 from routing.temporal_tasks import TemporalTasks
@@ -49,6 +51,17 @@ class TemporalParts:
         first = next(iter(self.clients.values()))
         return TemporalChains(
             first, self.ground.settings.signal_timeout, namespaces=self.clients.keys()
+        )
+
+    @cached_property
+    def attributes(self) -> TemporalAttributes:
+        """Where runs are asked for the tenant that their memo or search attribute names."""
+        terms = self.ground.settings.ownership_terms
+        return TemporalAttributes(
+            self.clients,
+            terms.attribute,
+            is_memo=terms.basis is Basis.MEMO,
+            timeout=self.ground.settings.signal_timeout,
         )
 
     @cached_property
@@ -93,7 +106,9 @@ class TemporalParts:
         store = LaunchStore(ground.database, ground.owner, settings.delivery_lease, here)
         return Launcher(
             ground.observation.launches(store),
-            ground.observation.starter(TemporalStarter(client, settings.signal_timeout)),
+            ground.observation.starter(
+                TemporalStarter(client, settings.signal_timeout, settings.ownership_terms)
+            ),
             LaunchLimits(concurrency=settings.delivery_concurrency, backoff=ground.backoff),
         )
 

@@ -13,7 +13,8 @@ from correlation.rules import compile_rules
 from pointsman.contract import Cardinality, Disposition, WaitKind
 from routing.delivery_store import DeliveryStatus, DeliveryStore, Settlement
 from routing.matching import Matcher
-from routing.waits import Waits
+from routing.ownership import Voucher
+from routing.waits import FOREIGN, Waits
 from tests.builders import a_wait, incoming
 from tests.rows import execute, one_row
 
@@ -234,3 +235,37 @@ async def test_another_wait_under_the_same_id_is_a_conflict(waits: Waits) -> Non
 
 def _accepted(tenant: str, wait_id: str, event_id: EventId) -> Closing:
     return Closing(tenant, wait_id, Disposition.ACCEPTED, event_id)
+
+
+async def test_a_wait_is_closed_by_the_workflow_that_proved_it_to_be_its_own(
+    waits: Waits,
+) -> None:
+    own, unproved = ("default", "own"), ("default", "another")
+    await waits.register(
+        [
+            a_wait(wait_id="proved", workflow_id="own"),
+            a_wait(wait_id="unproved", workflow_id="own", vouched_by=None),
+        ]
+    )
+
+    def closing(wait_id: str, asked_by: tuple[str, str]) -> Closing:
+        return Closing("acme", wait_id, Disposition.CANCELLED, asked_by=asked_by)
+
+    foreign = await waits.close([closing("proved", unproved), closing("unproved", unproved)])
+    closed = await waits.close([closing("proved", own)])
+
+    assert (foreign, closed) == ([FOREIGN, "closed"], ["closed"])
+
+
+async def test_a_workflow_vouches_for_a_run_that_was_only_named_before(
+    waits: Waits, database_url: str
+) -> None:
+    terms = {"workflow_id": "own", "run_id": "run-1"}
+    await waits.register([a_wait(**terms, vouched_by=Voucher.TOKEN, namespace="wrong")])
+    before = one_row(database_url, "SELECT vouched_by, namespace FROM workflow_runs")
+
+    await waits.register([a_wait(**terms), a_wait(**terms, vouched_by=None)])
+
+    assert before == (None, "wrong")
+    after = one_row(database_url, "SELECT vouched_by, namespace FROM workflow_runs")
+    assert after == ("activity", "default")

@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from ingress.dead_letter_desk import LettersUnavailable
-from routing.faults import DatabaseUnavailable, QuotaReached, RecordRefused
+from routing.faults import ChainUnknown, DatabaseUnavailable, QuotaReached, RecordRefused
 from routing.paging import InvalidCursor
 from worker.api import (
     dead_letters,
@@ -198,6 +198,7 @@ _HANDLERS: Final[dict[type[Exception], Handler]] = {
     DatabaseUnavailable: _unavailable,
     BudgetExceeded: _too_costly,
     QuotaReached: _quota_reached,
+    ChainUnknown: _unavailable,
     KeysUnavailable: _unavailable,
     LettersUnavailable: _unavailable,
     RecordRefused: _refused,

@@ -16,6 +16,7 @@ from ingress.schemas import NO_SCHEMAS, PayloadSchemas
 from routing.database import Connection, Database
 from routing.failing_task import FailingTasks, NoneFailing
 from routing.incoming import Delivery, IncomingEvent, Recorded, RejectedEntry
+from routing.owners import Attributes, Owners
 from routing.quotas import OpenWaitQuota
 from routing.run_controls import NoTemporal, RunControls, RunPort
 from routing.tasks import Retire, TaskDesk
@@ -100,6 +101,7 @@ class Parts:
     database: Database
     ledger: Ledger
     waits: WaitBook
+    owners: Owners
     controls: RunControls
     failing_tasks: FailingTasks
     tasks: TaskDesk
@@ -142,6 +144,7 @@ def make_parts(
     retire: Retire | None = None,
     workers: Workers | None = None,
     tokens: Database | None = None,
+    attributes: Attributes | None = None,
 ) -> Parts:
     """The parts as the settings want them; without `runs` every control is refused.
 
@@ -154,6 +157,7 @@ def make_parts(
         database=database,
         ledger=ledger,
         waits=waits or Waits(database),
+        owners=Owners(database, settings.ownership_terms, attributes),
         controls=RunControls(database, runs or NoTemporal()),
         failing_tasks=failing_tasks or NoneFailing(),
         tasks=TaskDesk(database, settings.buffer_ttl, settings.temporal_namespace, retire, judge),

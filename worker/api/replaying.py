@@ -22,6 +22,7 @@ from routing.replay import Replayed, Replayer, preview, selected
 from worker.api.answers import ONE, READING, documented
 from worker.api.authentication import Operator, PartsOf
 from worker.api.exact_bodies import api_router
+from worker.api.owned import check_wait
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
@@ -193,6 +194,7 @@ async def bind_event(
 ) -> Response:
     """Whatever the event's name and keys are; the wait has to be open."""
     tenant, _ = await _one_event(parts, caller, event_id, wanted.tenant)
+    await check_wait(parts, caller, tenant, order.wait_id)
     handing = Handing(
         tenant=tenant,
         event_id=event_id,
@@ -246,7 +248,12 @@ async def _replay(
     for tenant, mine in groupby(sorted(identities), key=lambda identity: identity[0]):
         replayed.extend(
             await replayer.replay(
-                list(mine), parts.rules(), actor=caller.actor, reason=reason, behind_wall=tenant
+                list(mine),
+                parts.rules(),
+                actor=caller.actor,
+                reason=reason,
+                behind_wall=tenant,
+                vouched_only=not caller.sees_every_tenant,
             )
         )
     if any(each.waits for each in replayed):

@@ -19,6 +19,7 @@ from worker.api.answers import ONE, READING, documented
 from worker.api.authentication import Administrator, Operator, PartsOf, Reader
 from worker.api.cursors import cursor_text, read_cursor
 from worker.api.exact_bodies import api_router
+from worker.api.owned import check_run
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem
@@ -150,6 +151,7 @@ async def _control(
     parts: Parts, caller: Principal, run_id: str, tenant: str | None, order: ControlOrder
 ) -> Response:
     run = await one_run(parts, caller, run_id, tenant)
+    await check_run(parts, caller, run)
     end = await parts.controls.carry_out(run, order)
     match end:
         case Done(action_id=action_id, closed_waits=closed, status=status):

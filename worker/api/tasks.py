@@ -28,6 +28,7 @@ from worker.api.answers import ONE, PROBLEMS, READING, documented
 from worker.api.authentication import Operator, PartsOf, Reader
 from worker.api.cursors import cursor_text, read_cursor
 from worker.api.exact_bodies import api_router
+from worker.api.owned import check_wait
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Fault, Problem
@@ -192,6 +193,7 @@ async def complete_as(
             field="answer",
             fix="send another answer",
         )
+    await check_wait(parts, caller, task.tenant, task.task_id)
     large = size_within(given, SMALL) > SMALL
     with parts.workers.place(task.tenant) if large else nullcontext():
         end = await parts.tasks.complete(

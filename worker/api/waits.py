@@ -38,6 +38,7 @@ from worker.api.authentication import Operator, PartsOf, Reader
 from worker.api.correlation_warnings import RegisteredWaitShown, warnings_of
 from worker.api.cursors import cursor_text, read_cursor
 from worker.api.exact_bodies import api_router
+from worker.api.owned import check_wait, owned_wait
 from worker.api.parts import Parts
 from worker.api.principal import Principal
 from worker.api.problems import Problem, invalid_body, response_of
@@ -101,7 +102,11 @@ async def list_waits(
     openapi_extra={"requestBody": REGISTERED_WAIT},
 )
 async def register_wait(request: Request, parts: PartsOf, caller: Operator) -> Response:
-    """Do as the activity `pointsman.register_wait`: repeating it changes nothing."""
+    """Do as the activity `pointsman.register_wait`: repeating it changes nothing.
+
+    The workflow has to be the tenant's: 403 for any other, and for one that does not exist. Below
+    `admin` the signal has its default name.
+    """
     try:
         wait = _wait_of(
             RegisterWait.model_validate(await _json_object(request)),
@@ -110,6 +115,7 @@ async def register_wait(request: Request, parts: PartsOf, caller: Operator) -> R
     except ValidationError as error:
         return response_of(invalid_body(error), str(request.state.request_id))
     caller.check_tenant(wait.tenant)
+    wait = await owned_wait(parts, caller, wait)
     await parts.wait_quota.admit(wait.tenant, wait.wait_id)
     [registration] = await parts.waits.register([wait])
     if registration.conflict:
@@ -158,6 +164,7 @@ async def close_wait(
 ) -> Response:
     """The wait takes no further event (its workflow is not told); who closed it, and why, stays."""
     wait = await _one_wait(parts, caller, wait_id, wanted.tenant)
+    await check_wait(parts, caller, wait.tenant, wait_id)
     closed = await close_by_hand(
         parts.database,
         tenant=wait.tenant,

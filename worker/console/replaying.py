@@ -13,6 +13,7 @@ from routing.audit_pages import EventQuery
 from routing.binding import Bound, Handing, NotBound, bind
 from routing.incoming import Identity
 from routing.replay import Replayer, preview, selected
+from worker.api.owned import check_wait
 from worker.api.problems import Problem
 from worker.api.reading import EventParameters, Text, not_found
 from worker.console.events import KEPT, one_story, read_filters
@@ -87,6 +88,7 @@ async def replay(visit: Operating) -> Response:
         actor=visit.principal.actor,
         reason=wanted.reason,
         behind_wall=visit.tenants,
+        vouched_only=not visit.principal.sees_every_tenant,
     )
     visit.parts.sink.wake()
     woken = sum(len(each.waits) for each in done)
@@ -104,6 +106,7 @@ async def hand_over(visit: Operating) -> Response:
     wanted = _Binding.model_validate(await form_fields(visit.request))
     if not visit.principal.sees(wanted.of):
         raise not_found("event")
+    await check_wait(visit.parts, visit.principal, wanted.of, wanted.wait_id)
     handing = Handing(
         tenant=wanted.of,
         event_id=wanted.id,

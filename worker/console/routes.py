@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse
 
 from ingress.dead_letter_desk import LettersUnavailable
-from routing.faults import DatabaseUnavailable, RecordRefused
+from routing.faults import ChainUnknown, DatabaseUnavailable, RecordRefused
 from routing.paging import InvalidCursor
 from worker.api.problems import Problem, Shown, faults_of, shown_of, too_costly, unprocessable
 from worker.bounded.budgets import BudgetExceeded
@@ -31,6 +31,7 @@ EXPECTED: Final = (
     ValidationError,
     InvalidCursor,
     DatabaseUnavailable,
+    ChainUnknown,
     LettersUnavailable,
     RecordRefused,
 )
@@ -83,6 +84,12 @@ def _answer_to(request: Request, failure: Exception) -> Response:
     return response
 
 
+_SERVERS: Final[dict[type[Exception], str]] = {
+    LettersUnavailable: "Redis",
+    ChainUnknown: "Temporal",
+}
+
+
 def _shown(failure: Exception) -> Shown:
     match failure:
         case Problem():
@@ -108,7 +115,7 @@ def _shown(failure: Exception) -> Shown:
             )
         case _:
             log.warning("page.postponed", error=type(failure).__name__)
-            server = "Redis" if isinstance(failure, LettersUnavailable) else "Postgres"
+            server = _SERVERS.get(type(failure), "Postgres")
             return Shown(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"{server} cannot be reached just now; nothing is lost",

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from correlation.exact_reading import NotJson, read_json
 from correlation.exact_writing import exact_json, json_fault
 from routing.run_controls import Control, ControlOrder, Refusal
+from worker.api.owned import check_run
 from worker.api.problems import Problem
 from worker.api.reading import Text
 from worker.api.runs import Why, one_run, refused
@@ -70,6 +71,7 @@ def _order(visit: Visit, control: Control, wanted: _Order) -> ControlOrder:
 
 async def _control(visit: Visit, wanted: _Order, order: ControlOrder) -> Response:
     run = await one_run(visit.parts, visit.principal, wanted.id, wanted.of)
+    await check_run(visit.parts, visit.principal, run)
     end = await visit.parts.controls.carry_out(run, order)
     if isinstance(end, Refusal):
         raise refused(end)

@@ -18,6 +18,7 @@ from routing.audit_pages import (
 from routing.audit_records import WaitLine
 from routing.closing import close_by_hand
 from worker.api.cursors import read_cursor
+from worker.api.owned import check_wait
 from worker.api.reading import CursorText, Key, Text, the_one
 from worker.console.lists import list_page, narrowing
 from worker.console.rendering import page
@@ -97,6 +98,7 @@ async def close_wait(visit: Operating) -> Response:
     """The wait takes no further event; its workflow is not told. Who and why is written down."""
     wanted = _Closing.model_validate(await form_fields(visit.request))
     wait = await one_wait(visit, wanted.id, wanted.of)
+    await check_wait(visit.parts, visit.principal, wait.tenant, wait.wait_id)
     await close_by_hand(
         visit.parts.database,
         tenant=wait.tenant,

@@ -25,7 +25,7 @@ WAIT: Final = {
     "wait_id": "new",
     "event_name": "A",
     "correlation_key": 7,
-    "workflow_id": "w",
+    "workflow_id": "known",
 }
 EVENT: Final = {"event_id": "new", "event_type": "A", "tenant": "acme"}
 ORDER: Final = {"reason": "no longer needed"}
@@ -82,6 +82,13 @@ REQUESTS: Final[Mapping[tuple[str, str], tuple[str, Any, set[Scope]]]] = {
     ("POST", "/triggers/{trigger_id}/disable"): (
         "/triggers/known/disable",
         {"reason": "r"},
+        {OPERATE, ADMIN},
+    ),
+    ("GET", "/launches"): ("/launches?tenant=acme", None, {READ, OPERATE, ADMIN}),
+    ("GET", "/launches/counts"): ("/launches/counts?tenant=acme", None, {READ, OPERATE, ADMIN}),
+    ("POST", "/launches/retry"): (
+        "/launches/retry",
+        {"tenant": "acme", "trigger_id": "known", "reason": "mended"},
         {OPERATE, ADMIN},
     ),
     ("GET", "/runs"): ("/runs?tenant=acme", None, {READ, OPERATE, ADMIN}),

@@ -261,6 +261,8 @@ async def test_a_summary_counts_by_span_name_outcome_and_reason(api: Api) -> Non
 
 async def test_a_wait_is_registered_over_http_as_by_the_activity(api: Api) -> None:
     await api.record(name="A", key="7", event_id="before")
+    for workflow_id in ("order", "another"):
+        await api.register(a_wait(workflow_id=workflow_id, run_id=f"run-of-{workflow_id}"))
     operator = await api.caller(Scope.OPERATE)
     body = {
         "tenant": "acme",

@@ -11,7 +11,7 @@ from correlation.closing import Closing
 from pointsman.contract import HUMAN_TASK_COMPLETED, Disposition
 from routing.tokens import Scope
 from routing.waits import Waits
-from tests.builders import a_task
+from tests.builders import a_task, a_wait
 from tests.integration.api.caller import Api
 from tests.rows import one_row
 
@@ -208,6 +208,7 @@ async def test_a_task_that_cannot_be_asked_is_refused_at_registering(
         "kind": "human",
         "task": {"title": "Approve", "due_at": "2030-01-01T00:00:00Z"},
     }
+    await api.register(a_wait(workflow_id="w", run_id="r"))
 
     refused = await ada.post("/v1/waits", json={**wait, **change})
     taken = await ada.post("/v1/waits", json=wait)
