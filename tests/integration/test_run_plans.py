@@ -63,7 +63,7 @@ def test_writing_runs_goes_by_their_key(connection: psycopg.Connection[Any]) -> 
     seen |= {name: [datetime.now(UTC)] * 5 for name in ("starts", "ends")}
     one = {"tenant": "acme", "workflow_id": "w-1", "run_id": "run-1"}
     end = {"status": "canceled", "closed_at": datetime.now(UTC), "control": "cancel"}
-    registered = keys | texts("namespaces", "first_run_ids")
+    registered = keys | texts("namespaces", "first_run_ids", "run_vouchers")
 
     registering = scans(connection, PROJECT_REGISTERED, registered, "force_custom_plan")
     reconciling = scans(connection, RECONCILE_RUNS, seen, "force_custom_plan")

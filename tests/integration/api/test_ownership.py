@@ -18,6 +18,7 @@ from routing.run_reconcile import RunKey
 from routing.tokens import Scope
 from tests.builders import a_task, a_wait
 from tests.integration.api.caller import Api, FakeDeadLetters, open_api
+from tests.integration.api.test_run_pages import send, visitor
 from tests.rows import execute, one_row, rows
 from worker.api.parts import Parts
 
@@ -295,3 +296,29 @@ async def test_an_id_is_that_of_the_longest_tenant_that_there_is(
 
     statuses = [answer.status_code for answer in (alone, beside, theirs, own)]
     assert statuses == [200, 403, 200, 200]
+
+
+@pytest.mark.parametrize("whose", WHOSE)
+async def test_the_console_reaches_what_the_api_reaches(
+    api: Api, temporal: NotingTemporal, database_url: str, whose: str
+) -> None:
+    client = await visitor(api, ADMIN)
+    forms = {
+        "/console/run/cancel": {"id": f"run-{whose}", "of": "acme"},
+        "/console/run/terminate": {"id": f"run-{whose}", "of": "acme"},
+        "/console/run/signal": {"id": f"run-{whose}", "of": "acme", "signal": "approve"},
+        "/console/bind": {"id": "e", "of": "acme", "wait_id": whose},
+        "/console/task/complete": {"id": f"task-{whose}", "of": "acme", "answer.amount": "1"},
+        "/console/wait/close": {"id": whose, "of": "acme"},
+    }
+    page = "/console/run?id=own&of=acme"
+
+    answers = {
+        path: (await send(client, page, path, **ORDER, **fields)).status_code
+        for path, fields in forms.items()
+    }
+
+    assert answers == dict.fromkeys(forms, 303 if whose == "own" else 403)
+    assert temporal.asked == (["own"] * 3 if whose == "own" else [])
+    [signals] = one_row(database_url, "SELECT count(*) FROM workflow_event_deliveries")
+    assert signals == (2 if whose == "own" else 0)
