@@ -5,6 +5,7 @@ The audit, and with it the database driver, is imported on use: `--help` should 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -134,27 +135,38 @@ def show_event_command(
 
 @events_app.command("count")
 def count_events_command(
-    tenant: Tenant = None, since: Since = None, as_json: AsJson = False
+    tenant: Tenant = None,
+    since: Since = None,
+    by_state: Annotated[
+        bool,
+        typer.Option(
+            "--states", help="Count by what came of the events; one may have several states."
+        ),
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Count events and rejected entries by outcome and reason, and by what came of them.
-
-    An event counts once under each of its states: one wait may have accepted it, another not.
-    """
+    """Count events and rejected entries by outcome and reason, or by what came of them."""
     from routing.audit import count_outcomes
     from routing.audit_pages import count_states
 
     moment = moment_option(since)
-    tenants = None if tenant is None else [tenant]
-    counts = ask_database(partial(count_outcomes, tenant=tenant, since=moment))
-    states = ask_database(partial(count_states, tenants=tenants, since=moment))
+    lines: Sequence[Any]
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+    if by_state:
+        tenants = None if tenant is None else [tenant]
+        lines = ask_database(partial(count_states, tenants=tenants, since=moment))
+        columns, rows = ("tenant", "state"), [(each.tenant, each.state) for each in lines]
+    else:
+        lines = ask_database(partial(count_outcomes, tenant=tenant, since=moment))
+        columns = ("tenant", "outcome", "reason")
+        rows = [(each.tenant, each.outcome.value, each.reason) for each in lines]
     if as_json:
-        for line in (*counts, *states):
+        for line in lines:
             print_json(line)
         return
-    rows = [(c.tenant, c.outcome.value, c.reason, c.count) for c in counts]
-    print_table(("tenant", "outcome", "reason", "events"), rows)
-    typer.echo()
-    print_table(("tenant", "state", "events"), [(s.tenant, s.state, s.count) for s in states])
+    counted = [(*row, line.count) for row, line in zip(rows, lines, strict=True)]
+    print_table((*columns, "events"), counted)
 
 
 @waits_app.command("list")
