@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings
 
+from correlation.exact_reading import NotJson, read_json
 from routing.ownership import (
     ANYTHING,
     EVERY_TENANT,
@@ -134,8 +134,8 @@ def _launch(given: Mapping[str, Any]) -> LaunchTarget:
 
 def _object(variable: str, text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = read_json(text)
+    except NotJson:
         value = None
     if not isinstance(value, dict):
         raise OwnershipError(f"{variable}: expected a JSON object")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0015"
+revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None

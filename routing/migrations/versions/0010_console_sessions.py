@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0017"
-down_revision = "0016"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
