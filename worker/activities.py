@@ -28,7 +28,7 @@ from pointsman.contract import (
 )
 from routing.faults import InvalidTask, InvalidWait, QuotaReached, RecordRefused, WaitConflict
 from routing.incoming import DEFAULT_NAMESPACE, RunId, WaitId, WorkflowId
-from routing.ownership import Voucher
+from routing.ownership import Basis, Ownership, Voucher
 from routing.task_records import AskedOfPeople
 from routing.waits import FOREIGN, Registration, Wait, raise_conflict
 from worker.activity_arguments import parsed
@@ -67,8 +67,13 @@ class WaitActivities:
     """
 
     def __init__(
-        self, waits: WaitBook, wake: Callable[[], None], quota: WaitQuota | None = None
+        self,
+        waits: WaitBook,
+        wake: Callable[[], None],
+        quota: WaitQuota | None = None,
+        ownership: Ownership | None = None,
     ) -> None:
+        self._ownership = ownership or Ownership()
         self._registering: Batcher[Wait, Registration] = Batcher(waits.register)
         self._closing: Batcher[Closing, str] = Batcher(waits.close)
         self._wake = wake
@@ -84,6 +89,7 @@ class WaitActivities:
         """Register a wait; `request` is a `RegisterWait`, the result a `RegisteredWait`."""
         try:
             wait = _of_its_activity(to_wait(parsed(request, RegisterWait, coded=True)))
+            _check_namespace(self._ownership, wait)
             if self._quota is not None:
                 await self._quota.admit(wait.tenant, wait.wait_id)
             registration = await self._registering.call(wait)
@@ -155,6 +161,15 @@ def _of_its_activity(wait: Wait) -> Wait:
     if wait.run_id in {None, "", own}:
         return replace(wait, run_id=own, vouched_by=Voucher.ACTIVITY)
     return wait
+
+
+def _check_namespace(ownership: Ownership, wait: Wait) -> None:
+    """Where tenants have a namespace each, only that one's workflows wait for their events."""
+    if ownership.basis is not Basis.NAMESPACE or not activity.in_activity():
+        return
+    own = ownership.namespaces.of(wait.tenant)
+    if own is None or {wait.namespace, activity.info().workflow_namespace} != {own}:
+        raise InvalidWait("tenant: its workflows are in another namespace than this one")
 
 
 def _asked_by_its_activity(closing: Closing) -> Closing:

@@ -188,7 +188,9 @@ def _activities(
     from worker.activities import WaitActivities
 
     quota = OpenWaitQuota(ground.database, ground.settings.quota_open_waits)
-    return WaitActivities(ground.observation.waits(temporal.waits), wake, quota)
+    return WaitActivities(
+        ground.observation.waits(temporal.waits), wake, quota, ground.settings.ownership_terms
+    )
 
 
 def _sweeping(ground: Ground, temporal: TemporalParts) -> Sweeping:

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from correlation.closing import Closing
-from routing.ownership import Voucher
+from routing.ownership import Basis, Namespaces, Ownership, Voucher
 from routing.waits import FOREIGN, Registration, Wait
 from worker.activities import WaitActivities
 
@@ -79,6 +79,28 @@ async def test_a_blank_run_of_another_workflow_is_refused_for_good() -> None:
         await called_by().run(WaitActivities(Book(), lambda: None).register_wait, request)
 
     assert refused.value.non_retryable
+
+
+@pytest.mark.parametrize(
+    ("namespace", "named", "taken"),
+    [("prod", {}, True), ("beta", {}, False), ("beta", {"namespace": "prod"}, False)],
+)
+async def test_a_tenants_events_are_awaited_in_its_own_namespace_alone(
+    namespace: str, named: dict[str, str], *, taken: bool
+) -> None:
+    book = Book()
+    ownership = Ownership(Basis.NAMESPACE, Namespaces({"acme": "prod", "beta": "beta"}))
+    activities = WaitActivities(book, lambda: None, ownership=ownership)
+    asker = called_by(workflow_namespace=namespace)
+    request = argument(**WAIT, workflow_id="order", **named)
+
+    if taken:
+        await asker.run(activities.register_wait, request)
+    else:
+        with pytest.raises(ApplicationError, match="another namespace"):
+            await asker.run(activities.register_wait, request)
+
+    assert len(book.waits) == taken
 
 
 async def test_an_activity_of_no_workflow_proves_nothing() -> None:
