@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from correlation.exact_reading import read_bytes
 from routing.faults import ChainUnknown
 from routing.owners import Described
 from routing.ownership import OwnedRun, Target
@@ -78,7 +78,7 @@ class TemporalAttributes:
                 # Whatever a codec raises: without its answer nothing may be concluded.
                 raise ChainUnknown(f"the codec does not read the memo: {error}") from error
         try:
-            value: Any = json.loads(payload.data)
+            value: Any = read_bytes(payload.data)
         except ValueError:
             return ()
         values = value if isinstance(value, list) else [value]
