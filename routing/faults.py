@@ -100,6 +100,9 @@ def translated(error: psycopg.Error | PoolTimeout | PoolClosed | OSError) -> Rou
     """
     state = getattr(error, "sqlstate", None)
     said = _said(error)
+    if isinstance(error, psycopg.DataError) and state is None:
+        # The client's own word, before anything was sent: a text with a NUL, say.
+        return RecordRefused(said)
     if state is None:
         return DatabaseUnavailable(said)
     if state in _CONTENTIONS:

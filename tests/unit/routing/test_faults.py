@@ -84,3 +84,9 @@ def test_a_code_that_nobody_thought_of_is_no_outage(code: str) -> None:
 def test_an_error_without_a_code_is_one_of_the_connection() -> None:
     assert type(translated(psycopg.OperationalError("lost"))) is DatabaseUnavailable
     assert type(translated(OSError("lost"))) is DatabaseUnavailable
+
+
+def test_a_text_that_the_client_itself_cannot_send_is_no_outage() -> None:
+    error = psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+
+    assert isinstance(translated(error), RecordRefused)
