@@ -312,7 +312,8 @@ def _position_cursor(row: dict[str, Any]) -> Cursor:
 
 
 def _audit_line(row: dict[str, Any]) -> AuditLine:
-    line = AuditLine(**{**row, "outcome": Outcome(row["outcome"])})
+    plain: dict[str, Any] = {**row, "outcome": Outcome(row["outcome"])}
+    line = AuditLine(**plain)
     return replace(line, states=states_of(line))
 
 

@@ -85,7 +85,9 @@ class ChainedWaits:
     async def _retire(self, rivals: Sequence[tuple[Wait, Registration]]) -> None:
         """Close the waits of other runs that are dead; or, should it be so, these themselves."""
         identities = {(wait.tenant, rival) for wait, found in rivals for rival in found.rivals}
-        own = {(wait.tenant, wait.wait_id): wait.chain for wait, _ in rivals}
+        own: dict[tuple[str, str], Chain] = {
+            (wait.tenant, wait.wait_id): wait.chain for wait, _ in rivals
+        }
         async with self._database.transaction() as connection:
             parameters = identity_columns(sorted(identities))
             cursor = await connection.execute(CHAINS_OF_WAITS, parameters)

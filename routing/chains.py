@@ -91,7 +91,7 @@ def standing_of(chain: Chain, newest: RunFacts, own: RunFacts | None) -> Standin
             assert_never(newest.status)
     if own is None or own.run_id == newest.run_id or passed_on(own):
         return lives
-    if own.status in {None, RunStatus.RUNNING}:
+    if own.status is None or own.status is RunStatus.RUNNING:
         return None
     return Gone(
         Reason.RUN_CLOSED,

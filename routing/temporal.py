@@ -131,9 +131,10 @@ class TemporalSignaller:
                 request, retry=False, timeout=self._timeout
             )
         except RPCError as error:
-            match classify(error):
-                case Refused(reason=Reason.RUN_CLOSED | Reason.RUN_NOT_FOUND):
-                    return False
+            answer = classify(error)
+            gone = {Reason.RUN_CLOSED, Reason.RUN_NOT_FOUND}
+            if isinstance(answer, Refused) and answer.reason in gone:
+                return False
             raise
         return True
 

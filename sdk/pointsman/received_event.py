@@ -48,16 +48,22 @@ Reading: TypeAlias = Callable[[ReceivedEvent], TypedEvent[Any]]
 
 def typed(event: ReceivedEvent, payload: Model) -> TypedEvent[Model]:
     """The event with its payload as a model's instance."""
-    plain = {field.name: getattr(event, field.name) for field in fields(ReceivedEvent)}
-    return TypedEvent(**{**plain, "payload": payload, "json": plain["payload"]})
+    members = _members(event)
+    members |= {"payload": payload, "json": event.payload}
+    return TypedEvent(**members)
 
 
 def untyped(event: ReceivedEvent) -> ReceivedEvent:
     """The event with its payload as it came."""
     if not isinstance(event, TypedEvent):
         return event
-    plain = {field.name: getattr(event, field.name) for field in fields(ReceivedEvent)}
-    return ReceivedEvent(**{**plain, "payload": event.json})
+    members = _members(event)
+    members |= {"payload": event.json}
+    return ReceivedEvent(**members)
+
+
+def _members(event: ReceivedEvent) -> dict[str, Any]:
+    return {field.name: getattr(event, field.name) for field in fields(ReceivedEvent)}
 
 
 def read_signal(signal: object) -> ReceivedEvent | None:
