@@ -51,7 +51,7 @@ def test_any_history_with_crashes_ends_as_the_model_says(database_url: str) -> N
     ("module", "name", "right", "wrong"),
     [
         # One event to every exclusive wait.
-        (matching, "MATCH_EVENTS", "cardinality = 'all' OR age = 1", "true"),
+        (matching, "MATCH_EVENTS", "NOT (cardinality = 'exclusive' AND age > 1)", "true"),
         # A look-back hands a run what it has accepted, ...
         (waits, "REGISTER_WAITS", "((d.workflow_id = i.workflow_id AND", "((false AND"),
         # ... and takes what an exclusive wait holds.
