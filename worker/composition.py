@@ -6,11 +6,11 @@ recorder → matcher → dispatcher → Temporal. `worker/running.py` runs what 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ingress.backlog import StreamBacklogs
 from ingress.dead_letters import RedisDeadLetters
@@ -24,6 +24,7 @@ from worker.bounded.judge import Judge
 from worker.bounded.workers import Workers
 from worker.codecs import Codecs
 from worker.consumer import Consumer
+from worker.crossing import CrossingSink
 from worker.ground import Ground, open_ground
 from worker.observe.observation import Observation
 from worker.recording import Recorder
@@ -33,17 +34,19 @@ from worker.settings import Role, Settings
 from worker.streams_read import stream_names
 
 if TYPE_CHECKING:  # imported by the roles that need it: a consumer starts in a third of the time
+    from fastapi import FastAPI
+
     from ingress.stream_retention import StreamRetention
     from routing.maintenance.leadership import Lease
     from routing.retention import Retention
     from routing.sweep import Sweeper
     from worker.activities import WaitActivities
-    from worker.api.parts import Parts
     from worker.following import Follower
     from worker.outgoing import Outgoing
     from worker.temporal_parts import TemporalParts
 
-TALK_TO_TEMPORAL: Final = frozenset({Role.DELIVERY, Role.WORKER, Role.SWEEPER, Role.API})
+OpenApp: TypeAlias = "Callable[[], AbstractAsyncContextManager[FastAPI]]"
+TALK_TO_TEMPORAL: Final = frozenset({Role.DELIVERY, Role.WORKER, Role.SWEEPER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ class Service:
     sink: Outgoing | RemoteDispatcher
     activities: WaitActivities | None
     sweeping: Sweeping | None
-    api: Parts | None
+    api: OpenApp | None
+    """Opens the API in the loop of its own thread."""
     observation: Observation
 
 
@@ -84,6 +88,7 @@ class Service:
 async def compose(settings: Settings) -> AsyncGenerator[Service]:
     """Assemble the service; opens connections lazily and closes them at the end."""
     roles = settings.roles
+    _load(roles)
     async with AsyncExitStack() as stack:
         ground = await open_ground(settings, stack)
         temporal = await _temporal(ground)
@@ -108,9 +113,16 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
             if temporal and Role.WORKER in roles
             else None,
             sweeping=_sweeping(ground, temporal) if temporal and Role.SWEEPER in roles else None,
-            api=_api(ground, temporal, sink, backlogs) if temporal and Role.API in roles else None,
+            api=_api(ground, sink) if Role.API in roles else None,
             observation=ground.observation,
         )
+
+
+def _load(roles: Collection[Role]) -> None:
+    """Import what is large while nothing is connected yet: it takes seconds, and no loop turns."""
+    if Role.API in roles:
+        import worker.api.opening
+        import worker.api.serving  # noqa: F401
 
 
 async def _temporal(ground: Ground) -> TemporalParts | None:
@@ -241,33 +253,7 @@ def _sweeper(ground: Ground) -> Sweeper:
     return Sweeper(ground.observation.swept(ground.database), settings.buffer_ttl, notice=notice)
 
 
-def _api(
-    ground: Ground,
-    temporal: TemporalParts,
-    sink: Outgoing | RemoteDispatcher,
-    backlogs: StreamBacklogs,
-) -> Parts:
-    from ingress.dead_letter_desk import DeadLetterDesk
-    from worker.api.parts import make_parts
+def _api(ground: Ground, sink: Outgoing | RemoteDispatcher) -> OpenApp:
+    from worker.api.opening import open_app
 
-    # Workers of their own: what requests ask for keeps no entry of the stream waiting.
-    workers = _workers(ground)
-    matcher = Matcher(ground.database, matching(ground.settings, ground.owner), Judge(workers))
-    desk = DeadLetterDesk(ground.connect)
-    ground.stack.push_async_callback(desk.aclose)
-    return make_parts(
-        ground.settings,
-        ground.database,
-        ground.observation.posted(matcher),
-        sink,
-        lambda: ground.rules.current,
-        desk,
-        backlogs,
-        ground.schemas,
-        ground.observation.waits(temporal.waits),
-        temporal.runs,
-        temporal.tasks,
-        temporal.waits.retire_gone,
-        workers,
-        attributes=temporal.attributes,
-    )
+    return partial(open_app, ground, CrossingSink(sink))

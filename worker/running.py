@@ -6,23 +6,31 @@ import asyncio
 import contextlib
 import gc
 import signal
+import sys
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from routing.faults import DatabaseUnavailable
 from routing.wakeups import listen
 from worker.cancelling import cancel
-from worker.composition import Service, compose
+from worker.composition import OpenApp, Service, compose
+from worker.loop_thread import run_in_thread
+from worker.observe.heartbeat import turn
 from worker.rules_source import Kept, ReloadableRules, Reloaded
 from worker.settings import Settings
 
 if TYPE_CHECKING:  # imported on use, by the roles that need it
     from worker.activities import WaitActivities
-    from worker.api.parts import Parts
 
 log = structlog.get_logger(__name__)
+
+SWITCH_INTERVAL: Final = 0.001
+"""Seconds after which a thread that computes gives way; a loop pays it for each of its turns."""
+TIME_TO_CLOSE: Final = timedelta(seconds=1)
+"""For the API's connections, after its requests are ended."""
 
 
 async def run(settings: Settings) -> None:
@@ -32,6 +40,7 @@ async def run(settings: Settings) -> None:
     for, at the start as later.
     """
     stopping = asyncio.Event()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with compose(settings) as service:
@@ -92,14 +101,24 @@ async def _serve_activities(
             )
 
 
-async def _serve_api(service: Service, parts: Parts, stopping: asyncio.Event) -> None:
+async def _serve_api(service: Service, opened: OpenApp, stopping: asyncio.Event) -> None:
+    """Serve the API in a loop of its own: a request that stalls it delays no matching."""
     # Imported on use: processes without this role need no web framework.
-    from worker.api.app import create_app
     from worker.api.serving import serve_api
 
-    come_by = service.observation.api.beat
-    app = create_app(parts)
-    await serve_api(app, service.settings, stopping, service.backoff, come_by)
+    observation = service.observation
+
+    async def serve(stop: asyncio.Event) -> None:
+        turning = asyncio.create_task(turn(observation.api_loop))
+        try:
+            async with opened() as app:
+                come_by = observation.api.beat
+                await serve_api(app, service.settings, stop, service.backoff, come_by)
+        finally:
+            await cancel([turning])
+
+    within = service.settings.shutdown_grace / 2 + TIME_TO_CLOSE
+    await run_in_thread("api", serve, stopping, within=within)
 
 
 def _background(service: Service) -> list[Coroutine[Any, Any, None]]:

@@ -32,8 +32,15 @@ def healthz(silences: Sequence[Silence]) -> Answer:
     return _answer({"status": status, "stuck": stuck, "loops": loops}, good=not stuck)
 
 
-def readyz(states: Sequence[DependencyState], *, serving: bool, stopping: bool) -> Answer:
-    """200 when every server is there and the roles run; 503 naming what is missing."""
+def readyz(
+    states: Sequence[DependencyState],
+    event_loops: Sequence[Silence] = (),
+    *,
+    serving: bool,
+    stopping: bool,
+) -> Answer:
+    """200 when every server is there and the roles run; 503 naming what is missing or stalled."""
+    stalled = [silence.loop for silence in event_loops if silence.is_stuck]
     missing = [state.name for state in states if not state.ready]
     dependencies = {
         state.name: {
@@ -46,10 +53,23 @@ def readyz(states: Sequence[DependencyState], *, serving: bool, stopping: bool) 
         for state in states
     }
     status = "stopping" if stopping else "starting" if not serving else "serving"
-    good = status == "serving" and not missing
-    if status == "serving" and missing:
-        status = "waiting"
-    return _answer({"status": status, "missing": missing, "dependencies": dependencies}, good=good)
+    good = status == "serving" and not missing and not stalled
+    if status == "serving" and not good:
+        status = "stalled" if stalled else "waiting"
+    content = {
+        "status": status,
+        "missing": missing,
+        "stalled": stalled,
+        "dependencies": dependencies,
+        "event_loops": {
+            silence.loop: {
+                "turning": not silence.is_stuck,
+                "silent_seconds": round(silence.silent.total_seconds(), 3),
+            }
+            for silence in event_loops
+        },
+    }
+    return _answer(content, good=good)
 
 
 def _answer(content: Mapping[str, Any], *, good: bool) -> Answer:

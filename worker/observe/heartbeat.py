@@ -11,6 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
+from typing import Final
+
+TURNS_EVERY: Final = 0.25
+STALLED_AFTER: Final = timedelta(seconds=3)
+"""An event loop that has not turned for so long is stalled: something blocks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,13 @@ class Heartbeat:
         """How the loop stands now."""
         passed = 0.0 if self._holds else self._clock() - self._last
         return Silence(self._loop, timedelta(seconds=passed), self._limit)
+
+
+async def turn(beat: Heartbeat) -> None:
+    """Beat as often as the running event loop turns, until cancelled."""
+    while True:
+        beat.beat()
+        await asyncio.sleep(TURNS_EVERY)
 
 
 Sleep = Callable[[float], Awaitable[None]]

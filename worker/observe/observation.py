@@ -28,10 +28,11 @@ from routing.signalling import Signaller
 from routing.wakeups import LISTENS
 from worker.cancelling import cancel
 from worker.consumer import DeliverySink
+from worker.loop_thread import opened_in_thread
 from worker.observe.beating import BeatingDatabase
 from worker.observe.dependencies import Check, Dependencies
 from worker.observe.health import healthz, readyz
-from worker.observe.heartbeat import Heartbeat, Heartbeats
+from worker.observe.heartbeat import STALLED_AFTER, Heartbeat, Heartbeats, turn
 from worker.observe.listener import Answer, listening
 from worker.observe.metrics import Metrics
 from worker.observe.observed import (
@@ -59,6 +60,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MARGIN: Final = timedelta(seconds=30)
+TIME_TO_END: Final = timedelta(seconds=2)
+MAIN: Final = "main"
+"""The event loop of every role but `api`."""
 NEEDS_TEMPORAL: Final = frozenset({Role.DELIVERY, Role.WORKER, Role.SWEEPER})
 
 
@@ -69,6 +73,8 @@ class Observation:
         """Raises OperatorError when traces are wanted and cannot be made."""
         self.metrics = Metrics()
         self.heartbeats = Heartbeats()
+        self.event_loops = Heartbeats()
+        self._main_loop = self.event_loops.watch(MAIN, STALLED_AFTER)
         self.serving = False
         self._settings = settings
         self._dependencies = Dependencies({}, period=settings.observe_period)
@@ -93,6 +99,9 @@ class Observation:
         self.listener = self._watch(Role.DELIVERY, "wakeups", 2 * (LISTENS + slow))
         self.worker = self._watch(Role.WORKER, "worker", 2 * (settings.signal_timeout + slow))
         self.api = self._watch(Role.API, "api", 2 * slow)
+        self.api_loop = Heartbeat("api", STALLED_AFTER)
+        if Role.API in settings.roles:
+            self.api_loop = self.event_loops.watch("api", STALLED_AFTER)
 
     @property
     def consumer_sleep(self) -> Callable[[float], Awaitable[None]]:
@@ -245,10 +254,13 @@ class Observation:
         settings = self._settings
         chosen = "metrics_port" in settings.model_fields_set
         pages = self._pages(stopping)
+        listener = partial(
+            listening, pages, settings.metrics_host, settings.metrics_port, required=chosen
+        )
+        # In a thread of its own: it tells which of the other loops is stalled.
         async with (
-            listening(
-                pages, settings.metrics_host, settings.metrics_port, required=chosen
-            ) as address,
+            opened_in_thread("observation", listener, within=TIME_TO_END) as address,
+            _beside(turn(self._main_loop)),
             _beside(self._look_for_ever()),
         ):
             yield address
@@ -289,7 +301,10 @@ class Observation:
             "/metrics": metrics,
             "/healthz": lambda _: healthz(self.heartbeats.silences()),
             "/readyz": lambda _: readyz(
-                self._dependencies.states(), serving=self.serving, stopping=stopping.is_set()
+                self._dependencies.states(),
+                self.event_loops.silences(),
+                serving=self.serving,
+                stopping=stopping.is_set(),
             ),
         }
 
