@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ingress.backlog import StreamBacklogs
@@ -121,8 +122,8 @@ async def compose(settings: Settings) -> AsyncGenerator[Service]:
 def _load(roles: Collection[Role]) -> None:
     """Import what is large while nothing is connected yet: it takes seconds, and no loop turns."""
     if Role.API in roles:
-        import worker.api.opening
-        import worker.api.serving  # noqa: F401
+        for module in ("worker.api.opening", "worker.api.serving"):
+            import_module(module)
 
 
 async def _temporal(ground: Ground) -> TemporalParts | None:
