@@ -193,8 +193,10 @@ class TaskDesk:
             target = {"tenants": [tenant], "wait_ids": [task_id]}
             cursor = await connection.execute(CHAINS_OF_WAITS, target)
             rows = await cursor.fetchall()
-        if rows:
-            await self._retire({(row[0], row[1]): Chain(*row[2:]) for row in rows})
+        chains = {(row[0], row[1]): Chain(*row[2:]) for row in rows}
+        # Without a run the workflow may not have been started yet.
+        if known := {identity: chain for identity, chain in chains.items() if chain.run_id}:
+            await self._retire(known)
 
     async def _record(self, connection: Connection, event: Event, rules: Rules) -> None:
         """Record the event as the match transaction does; its deliveries are left to be claimed."""

@@ -180,7 +180,7 @@ async def test_a_wait_is_closed_by_hand(console: Console) -> None:
 
 
 async def test_proposed_rules_are_tried_on_what_has_come(console: Console) -> None:
-    page = await console.visitor(Scope.READ)
+    page = await console.visitor(Scope.OPERATE)
     await page.goto("/console/rules")
 
     await page.get_by_label("Proposed rules").fill(RULES_TOML)
@@ -193,7 +193,7 @@ async def test_proposed_rules_are_tried_on_what_has_come(console: Console) -> No
 
 
 async def test_proposed_rules_that_are_wrong_say_where(console: Console) -> None:
-    page = await console.visitor(Scope.READ)
+    page = await console.visitor(Scope.OPERATE)
     await page.goto("/console/rules")
 
     await page.get_by_label("Proposed rules").fill('INVOICE_PAID = "$..id"')

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from routing.database import Database, DatabaseLimits, open_database
 from routing.tokens import Scope, new_token, revoke_token
+from tests.builders import a_wait
 from tests.integration.api.caller import Counting, FakeDeadLetters, open_api
 from tests.integration.api.sockets import Spoken, request, spoken_to
 from tests.waiting import wait_until
@@ -124,6 +125,7 @@ async def test_an_unfinished_body_is_answered(database: Database) -> None:
 
 async def test_a_body_that_comes_in_time_is_taken(database: Database) -> None:
     async with spoken_to(database) as spoken:
+        await spoken.api.register(a_wait(workflow_id="w", run_id="run"))
         token = await token_of(spoken, Scope.OPERATE)
         line = await spoken.line()
 
@@ -266,6 +268,7 @@ async def test_a_bad_token_is_looked_up_once_and_a_revoked_one_ends(database: Da
 
 async def test_one_tenants_requests_leave_room_for_others(database: Database) -> None:
     async with spoken_to(database, http_requests=4, http_requests_per_tenant=1) as spoken:
+        await spoken.api.register(a_wait(workflow_id="w", run_id="run"))
         acme = await token_of(spoken, Scope.OPERATE)
         globex = await token_of(spoken, Scope.OPERATE, tenant="globex")
         shares = spoken.api.parts.shares
