@@ -99,7 +99,7 @@ def list_tokens_command(as_json: AsJson = False) -> None:
 def revoke_token_command(
     token_id: Annotated[str, typer.Argument(metavar="ID", help="The token's id, from the list.")],
 ) -> None:
-    """End a token at once."""
+    """End a token; processes that know it already refuse it within POINTSMAN_TOKEN_AGE."""
     from routing.tokens import PREFIX, revoke_token
 
     if token_id.startswith(PREFIX):
