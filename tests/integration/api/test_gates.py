@@ -40,7 +40,11 @@ async def token_of(spoken: Spoken, *scopes: Scope, tenant: str = "acme") -> str:
 @pytest.mark.parametrize(
     "path", ["/v1/waits", "/v1/events", "/v1/rules/shadow", "/v1/dlq/1/requeue"]
 )
-@pytest.mark.parametrize("token", [None, "Bearer pmt_nobody", f"Bearer {new_token().text}"])
+@pytest.mark.parametrize(
+    "token",
+    [None, "Bearer pmt_nobody", f"Bearer {new_token().text}"],
+    ids=["no token", "no token of ours", "an unknown token"],
+)
 async def test_nothing_is_read_of_whoever_has_no_token(
     database: Database, path: str, token: str | None
 ) -> None:
