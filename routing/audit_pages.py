@@ -6,7 +6,7 @@ the caller's transaction; the tenants come from whoever checked what the reader 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -208,10 +208,8 @@ async def summary_of(
     limit: int,
 ) -> Sequence[SummaryLine]:
     """Counts by span of time, event name, outcome and reason; at most `limit` lines."""
-    parameters: dict[str, Any] = {"since": since, "until": until, "bucket": bucket}
-    parameters["tenants"] = await tenants_among(connection, tenants, ALL_TENANTS)
-    rows = await _rows(connection, SUMMARY, parameters, limit - 1)
-    return [SummaryLine(**row) for row in rows]
+    span = {"since": since, "until": until, "bucket": bucket}
+    return [SummaryLine(**row) for row in await _counts(connection, SUMMARY, tenants, span, limit)]
 
 
 async def summary_of_states(
@@ -224,9 +222,8 @@ async def summary_of_states(
     limit: int,
 ) -> Sequence[StateLine]:
     """Counts by span of time, event name and state; at most `limit` lines."""
-    parameters: dict[str, Any] = {"since": since, "until": until, "bucket": bucket}
-    parameters["tenants"] = await tenants_among(connection, tenants, ALL_TENANTS)
-    rows = await _rows(connection, SUMMARY_OF_STATES, parameters, limit - 1)
+    span = {"since": since, "until": until, "bucket": bucket}
+    rows = await _counts(connection, SUMMARY_OF_STATES, tenants, span, limit)
     return [StateLine(**row) for row in rows]
 
 
@@ -234,10 +231,20 @@ async def count_states(
     connection: Connection, tenants: Sequence[str] | None, *, since: datetime | None
 ) -> Sequence[StateCount]:
     """How many events of each tenant are in each state."""
-    parameters: dict[str, Any] = {"since": since or "-infinity", "until": "infinity"}
-    parameters["tenants"] = await tenants_among(connection, tenants, ALL_TENANTS)
-    rows = await _rows(connection, COUNT_STATES, parameters, 0)
+    span = {"since": since or "-infinity", "until": "infinity"}
+    rows = await _counts(connection, COUNT_STATES, tenants, span, 1)
     return [StateCount(**row) for row in rows]
+
+
+async def _counts(
+    connection: Connection,
+    statement: str,
+    tenants: Sequence[str] | None,
+    span: Mapping[str, object],
+    limit: int,
+) -> list[dict[str, Any]]:
+    sought = await tenants_among(connection, tenants, ALL_TENANTS)
+    return await _rows(connection, statement, {**span, "tenants": sought}, limit - 1)
 
 
 def _event_statement(query: EventQuery) -> str:
